@@ -1,0 +1,48 @@
+"""Settings that every service shares, all from the environment (`FOQUALE_...`)."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """What one service process needs to know. Each service subclasses it once, with its name and its port.
+
+    Durations end in `_s` (seconds) or `_ms` (milliseconds).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="FOQUALE_", extra="ignore", frozen=True)
+
+    service: str = Field(description="Name of the service: referral, catalogue, tracking or reporting.")
+    host: str = "127.0.0.1"
+    port: int = Field(description="HTTP port.")
+
+    mongo_url: str = "mongodb://127.0.0.1:27117/?replicaSet=rs0"
+    mongo_prefix: str = Field("foquale_", description="A service's database is this prefix and its name.")
+
+    kafka_bootstrap: str = "127.0.0.1:19092"
+    kafka_idempotence: bool = Field(True, description="Idempotent producer; the embedded broker refuses it.")
+    kafka_partitions: int = Field(12, ge=1, description="Partitions of each topic when this project creates it.")
+    kafka_replication: int = Field(1, ge=1, description="Replicas of each partition when this project creates it.")
+    topic_prefix: str = Field("", description="Put before every topic and group name, so that deployments can share.")
+
+    batch_records: int = Field(1_000, ge=1, description="Most records that one batch of a consumer holds.")
+    batch_timeout_ms: int = Field(20, ge=1, description="How long a consumer waits for a batch to begin.")
+    relay_poll_s: float = Field(0.5, gt=0, description="Safety net of the outbox relay when no wake-up reaches it.")
+    relay_lease_s: float = Field(10.0, gt=0, description="After this silence of the relay, another replica takes over.")
+    graceful_timeout_s: float = Field(25.0, gt=0, description="How long a stop waits for the batch in hand.")
+    log_level: str = "INFO"
+    log_json: bool = True
+
+    @property
+    def database(self) -> str:
+        """Name of the service's own database."""
+        return f"{self.mongo_prefix}{self.service}"
+
+    def topic(self, name: str) -> str:
+        """Name on the broker of a topic of `design`, e.g. `referral.events`."""
+        return f"{self.topic_prefix}{name}"
+
+    @property
+    def group(self) -> str:
+        """Consumer group of the service: all its replicas share it."""
+        return f"{self.topic_prefix}foquale.{self.service}"
