@@ -1,0 +1,34 @@
+"""Académies, départements, communes, schools, sectors, and a plausible set of platforms, networks and solutions."""
+
+from shared.reference.models import (
+    Academie,
+    AcademieKind,
+    Commune,
+    Departement,
+    ReferenceNetwork,
+    ReferencePlatform,
+    ReferenceSession,
+    ReferenceSolution,
+    School,
+    Sector,
+    SolutionKind,
+    Track,
+)
+from shared.reference.reference import Reference, load
+
+__all__ = [
+    "Academie",
+    "AcademieKind",
+    "Commune",
+    "Departement",
+    "Reference",
+    "ReferenceNetwork",
+    "ReferencePlatform",
+    "ReferenceSession",
+    "ReferenceSolution",
+    "School",
+    "Sector",
+    "SolutionKind",
+    "Track",
+    "load",
+]
