@@ -133,7 +133,8 @@ def parse_campaign(text: str) -> date | None:
 
 def age_on(birth: date, day: date) -> int:
     """Whole years of age on a day (negative before the birth). Born on 29 February: a year older on 1 March where
-    the year has no 29 February."""
+    the year has no 29 February.
+    """
     return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
 
 

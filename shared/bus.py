@@ -1,0 +1,247 @@
+"""Kafka, in one place: the only module that imports FastStream's Kafka broker and aiokafka.
+
+Consumption follows the one recipe that loses nothing with this stack: manual acknowledgement, whole batches, raw
+records (FastStream's own parsing lets one bad header or one bad JSON take its batch along), and an explicit commit of
+each partition after the effects are durable.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from shared.envelope import Envelope, Record, to_headers
+from shared.settings import ServiceSettings
+
+log = structlog.get_logger(__name__)
+
+OnBatch = Callable[[Sequence[Record]], Awaitable[None]]
+BusError = KafkaError
+
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 5.0
+
+
+@dataclass
+class Progress:
+    """How far a subscription has come, for health and metrics."""
+
+    topics: tuple[str, ...]
+    polled_at: float = field(default_factory=time.monotonic)
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An event and the topic it goes to."""
+
+    topic: str
+    envelope: Envelope
+
+
+class Bus:
+    """One service's connection to the broker: its subscriptions and its producer."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._settings = settings
+        self._broker = KafkaBroker(
+            settings.kafka_bootstrap,
+            acks="all",
+            enable_idempotence=settings.kafka_idempotence,
+            linger_ms=2,
+            max_batch_size=256 * 1024,
+            max_request_size=4 * 1024 * 1024,
+            allow_auto_create_topics=False,
+            graceful_timeout=settings.graceful_timeout_s,
+            apply_types=False,
+            logger=None,
+            client_id=f"foquale-{settings.service}",
+        )
+        self._consumers: list[AIOKafkaConsumer] = []
+        self.subscriptions: list[Progress] = []
+
+    def subscribe(self, topics: Sequence[str], group: str, on_batch: OnBatch) -> None:
+        """Hand the topics' records to `on_batch`, in order per partition, until it has returned without an error.
+
+        `on_batch` must have made its effects durable when it returns. When it raises, the batch comes again after a
+        pause that grows to five seconds; nothing is committed before.
+        """
+        progress = Progress(tuple(topics))
+        self.subscriptions.append(progress)
+        subscriber = self._broker.subscriber(
+            *topics,
+            group_id=group,
+            batch=True,
+            max_records=self._settings.batch_records,
+            batch_timeout_ms=self._settings.batch_timeout_ms,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.MANUAL,
+            fetch_max_wait_ms=100,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            parser=_raw_parser,
+            decoder=_raw_decoder,
+        )
+
+        async def consume(message: KafkaMessage) -> None:
+            raw: Sequence[ConsumerRecord[bytes, bytes]] = message.raw_message  # type: ignore[assignment]  # a batch
+            try:
+                await on_batch([_record(item) for item in raw])
+            except Exception as error:
+                progress.failures += 1
+                pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(progress.failures, 10))
+                log.warning("batch_failed", topics=topics, records=len(raw), error=repr(error), pause_s=pause)
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 jitter
+                await message.nack()
+                return
+            progress.failures = 0
+            progress.polled_at = time.monotonic()
+            ends: dict[TopicPartition, int] = {}
+            for item in raw:
+                ends[TopicPartition(item.topic, item.partition)] = item.offset + 1
+            try:
+                await message.consumer.commit(ends)  # type: ignore[call-arg]  # FastStream's protocol is narrower
+            except KafkaError as error:
+                # The partitions went to another replica meanwhile: it sees these records again, and they change nothing.
+                log.info("commit_refused", topics=topics, error=repr(error))
+
+        subscriber(consume)
+
+    async def start(self) -> None:
+        """Connect, and start to consume."""
+        await self._broker.start()
+
+    async def stop_consuming(self) -> None:
+        """Finish the batch in hand, commit it and leave the groups; publishing still works."""
+        for subscriber in self._broker.subscribers:
+            await subscriber.stop()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._broker.stop()
+        while self._consumers:
+            await self._consumers.pop().stop()
+
+    def stopped_loops(self) -> list[str]:
+        """Subscriptions whose loop has ended although it should run."""
+        return [
+            f"the loop that reads {', '.join(progress.topics)} has ended"
+            for progress, subscriber in zip(self.subscriptions, self._broker.subscribers, strict=True)
+            if not getattr(subscriber, "tasks", None) or any(task.done() for task in subscriber.tasks)  # type: ignore[attr-defined]
+        ]
+
+    def assignment(self) -> dict[str, int]:
+        """How many partitions of each topic this process holds."""
+        count: dict[str, int] = {}
+        for subscriber in self._broker.subscribers:
+            consumer: AIOKafkaConsumer | None = getattr(subscriber, "consumer", None)
+            for partition in consumer.assignment() if consumer else ():
+                count[partition.topic] = count.get(partition.topic, 0) + 1
+        return count
+
+    async def publish(self, events: Sequence[Outgoing]) -> list[bool]:
+        """Send the events and wait for the broker's word on each: whether it is in the log (all replicas)."""
+        futures: list[asyncio.Future[Any]] = []
+        for event in events:
+            futures.append(
+                await self._broker.publish(
+                    event.envelope.data,
+                    topic=event.topic,
+                    key=event.envelope.subject.encode(),
+                    headers=to_headers(event.envelope),
+                    no_confirm=True,
+                    correlation_id=event.envelope.id,
+                )
+            )
+        answers = await asyncio.gather(*futures, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, asyncio.CancelledError):
+                raise answer
+        return [not isinstance(answer, BaseException) for answer in answers]
+
+    async def end_offsets(self, topics: Sequence[str]) -> Mapping[tuple[str, int], int]:
+        """For every partition of the topics, the offset that the next record will have."""
+        consumer = await self._observer()
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in (consumer.partitions_for_topic(topic) or ())
+        ]
+        ends = await consumer.end_offsets(partitions) if partitions else {}
+        return {(partition.topic, partition.partition): offset for partition, offset in ends.items()}
+
+    async def _observer(self) -> AIOKafkaConsumer:
+        """A consumer of no group that only asks for offsets; made when first needed."""
+        if not self._consumers:
+            consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False)
+            await consumer.start()
+            await consumer.topics()
+            self._consumers.append(consumer)
+        return self._consumers[0]
+
+    async def topics(self) -> set[str]:
+        """The topics that the broker has."""
+        consumer = await self._observer()
+        return set(await consumer.topics())
+
+
+async def ensure_topics(settings: ServiceSettings, topics: Sequence[str], *, deadline_s: float = 60.0) -> None:
+    """Create the topics that are missing and wait until the broker knows them all. Safe to call from many at once."""
+    give_up_at = time.monotonic() + deadline_s
+    while True:
+        try:
+            await _create(settings, topics)
+            return
+        except (KafkaError, OSError):
+            if time.monotonic() >= give_up_at:
+                raise
+            await asyncio.sleep(0.5)
+
+
+async def _create(settings: ServiceSettings, topics: Sequence[str]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    try:
+        missing = sorted(set(topics) - set(await admin.list_topics()))
+        if missing:
+            answer = await admin.create_topics(
+                [NewTopic(name, settings.kafka_partitions, settings.kafka_replication) for name in missing]
+            )
+            for row in answer.topic_errors:
+                error = for_code(row[1])
+                if row[1] and error is not TopicAlreadyExistsError:
+                    raise error(row[0])
+    finally:
+        await admin.close()
+
+
+def _record(item: "ConsumerRecord[bytes, bytes]") -> Record:
+    return Record(item.topic, item.partition, item.offset, item.key, item.value, item.headers)
+
+
+async def _raw_parser(message: Any, original: Any) -> Any:
+    """A message that holds the raw records; FastStream's parser would raise on a header that is not UTF-8."""
+    consumer = original.__self__._consumer
+    return original.__self__.msg_class(
+        body=b"",
+        headers={},
+        batch_headers=[],
+        reply_to="",
+        content_type=None,
+        message_id=f"{message[0].offset}-{message[-1].offset}",
+        correlation_id="",
+        raw_message=message,
+        consumer=consumer,
+    )
+
+
+async def _raw_decoder(message: KafkaMessage, _original: Any) -> Any:
+    return message

@@ -1,0 +1,205 @@
+"""What every service does with a batch of records: decode, set the broken aside, apply the good ones once.
+
+A handler gets the transaction and events of one type; it has no try, no commit, no retry. Handlers must give the same
+result for events that come late or out of order; that an event comes twice is dealt with here.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from time import perf_counter
+from typing import Any, Generic, TypeVar
+
+import structlog
+from pydantic import ValidationError
+
+from shared import dead_letters
+from shared.dead_letters import Refused
+from shared.envelope import Envelope, Record, Undecodable, from_record
+from shared.events import Event
+from shared.mongo import Index, Mongo, is_outage
+from shared.observability import Metrics, set_trace
+from shared.unit_of_work import Tx, UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+E = TypeVar("E", bound=Event)
+
+INBOX_INDEXES = (Index("inbox", "seen_at", (("at", 1),)),)
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[E]):
+    """An event as a handler sees it."""
+
+    envelope: Envelope
+    data: E
+    record: Record
+
+
+Handler = Callable[[Tx, Sequence[Received[Any]]], Awaitable[None]]
+Table = Mapping[type[Event], Handler]
+
+
+class Unapplicable(Exception):
+    """A handler's word that an event can be read but never applied: it becomes a dead letter."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def each(handler: Callable[[Tx, Received[E]], Awaitable[None]]) -> Handler:
+    """A handler of many events out of a handler of one."""
+
+    async def apply(tx: Tx, events: Sequence[Received[E]]) -> None:
+        for event in events:
+            await handler(tx, event)
+
+    apply.__name__ = handler.__name__
+    apply.__doc__ = handler.__doc__
+    return apply
+
+
+class Consumer:
+    """Applies records to one service's store by its table event -> handler.
+
+    `may_keep` says whether a record that cannot be applied may be stored as a dead letter (referral must not keep an
+    under-16's identity); `marks` whether seen events are marked (not needed where the effect is idempotent itself).
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        table: Table,
+        metrics: Metrics,
+        *,
+        may_keep: Callable[[Record], bool] = lambda _: True,
+        marks: bool = True,
+    ) -> None:
+        self._uow = unit_of_work
+        self._mongo: Mongo = unit_of_work.mongo
+        self._models = {model.TYPE: model for model in table}
+        self._table = table
+        self._metrics = metrics
+        self._may_keep = may_keep
+        self._marks = marks
+
+    async def on_batch(self, records: Sequence[Record]) -> None:
+        """Make the records' effects durable; raises only when the store is at fault (the batch then comes again)."""
+        began = perf_counter()
+        good, refused = self._decode(records)
+        await self._set_aside(refused)
+        if good:
+            try:
+                await self._apply(good)
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                log.warning("batch_applied_one_by_one", records=len(good), error=repr(error))
+                for event in good:
+                    await self._apply_alone(event)
+        self._metrics.batch_seconds.observe(perf_counter() - began)
+
+    async def replay(self, record: Record) -> tuple[str, str] | None:
+        """Apply a dead letter again; None when it went through, else the code and message of why not."""
+        good, refused = self._decode([record])
+        if refused:
+            return refused[0].code, refused[0].message
+        if not good:
+            return "unknown_type", "this service does not know the event's type"
+        try:
+            await self._apply(good)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            return _reason(error)
+        return None
+
+    def _decode(self, records: Sequence[Record]) -> tuple[list[Received[Event]], list[Refused]]:
+        good: list[Received[Event]] = []
+        refused: list[Refused] = []
+        for record in records:
+            try:
+                envelope = from_record(record)
+                model = self._models.get(envelope.type)
+                if model is None:
+                    self._metrics.event("other", "ignored")
+                    continue
+                good.append(Received(envelope, model.model_validate_json(envelope.data), record))
+            except Undecodable as error:
+                refused.append(Refused(record, error.code, error.message))
+            except ValidationError as error:
+                refused.append(Refused(record, "invalid_data", _first_error(error)))
+        return good, refused
+
+    async def _set_aside(self, refused: Sequence[Refused]) -> None:
+        if not refused:
+            return
+        kept = [item for item in refused if self._may_keep(item.record)]
+        await dead_letters.keep(self._mongo, kept, self._uow.clock())
+        for item in refused:
+            self._metrics.event("unreadable", "dead")
+            log.warning(
+                "dead_letter",
+                topic=item.record.topic,
+                partition=item.record.partition,
+                offset=item.record.offset,
+                code=item.code,
+            )
+
+    async def _apply(self, events: Sequence[Received[Event]]) -> None:
+        set_trace(events[0].envelope.trace)
+
+        async def work(tx: Tx) -> list[Received[Event]]:
+            fresh = await self._unseen(tx, events)
+            for model, run in groupby(fresh, key=lambda event: type(event.data)):
+                await self._table[model](tx, list(run))
+            return fresh
+
+        applied = await self._uow.run(work)
+        for event in applied:
+            self._metrics.event(event.data.TYPE, "applied")
+        if len(applied) < len(events):
+            self._metrics.event("any", "repeated", len(events) - len(applied))
+
+    async def _apply_alone(self, event: Received[Event]) -> None:
+        try:
+            await self._apply([event])
+        except Exception as error:
+            if is_outage(error):
+                raise
+            code, message = _reason(error)
+            log.error("event_not_applied", type=event.envelope.type, id=event.envelope.id, error=repr(error))
+            await self._set_aside([Refused(event.record, code, message)])
+
+    async def _unseen(self, tx: Tx, events: Sequence[Received[Event]]) -> list[Received[Event]]:
+        """The events whose effect is not there yet, each once; marks them in the same transaction."""
+        if not self._marks:
+            return list(events)
+        by_id: dict[str, Received[Event]] = {}
+        for event in events:
+            by_id.setdefault(f"{event.envelope.source}|{event.envelope.id}", event)
+        seen = {
+            row["_id"]
+            async for row in tx["inbox"].find({"_id": {"$in": list(by_id)}}, {"_id": 1}, session=tx.session)
+        }
+        fresh = {key: event for key, event in by_id.items() if key not in seen}
+        if fresh:
+            await tx["inbox"].insert_many(
+                [{"_id": key, "at": tx.now} for key in fresh], ordered=False, session=tx.session
+            )
+        return list(fresh.values())
+
+
+def _reason(error: Exception) -> tuple[str, str]:
+    if isinstance(error, Unapplicable):
+        return error.code, error.message
+    return "not_applicable", f"the handler failed ({type(error).__name__}); replay once the cause is mended"
+
+
+def _first_error(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "data"
+    return f"{where}: {first['msg']}"

@@ -1,0 +1,161 @@
+"""What every service's HTTP side has: problem details, health, metrics, dead letters, strict inputs, cursors."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared.mongo import StoreError
+from shared.observability import set_trace
+from shared.problems import PROBLEM_JSON, Problem, response
+
+log = structlog.get_logger(__name__)
+
+Limit = Annotated[int, Query(ge=1, le=500, description="Most items of a page.")]
+Cursor = Annotated[str | None, Query(max_length=512, description="`next` of the page before.")]
+
+
+class Input(BaseModel):
+    """A request body: an unknown field is refused, so that a misspelt one is not silently lost."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Page(BaseModel):
+    """A page of a list; `next` goes into `cursor` of the following request, null on the last page."""
+
+    items: list[dict[str, Any]]
+    next: str | None = None
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[dict[str, Any]] | None = None
+
+
+_PROBLEM = {
+    "description": "Problem details: `code` is stable, `detail` says what mends it",
+    "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": _PROBLEM,
+    "5XX": _PROBLEM,
+    422: {"model": ProblemDetails, **_PROBLEM},
+}
+
+
+def install(app: FastAPI) -> None:
+    """Error handlers and tracing."""
+    app.add_middleware(_Trace)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(StoreError, _store)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return response(error)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = error.errors()
+    if any(item["type"] == "json_invalid" for item in problems):
+        return response(Problem(400, "invalid_json", "the body is no JSON in UTF-8; send a JSON object"))
+    errors = [
+        {
+            "in": str(item["loc"][0]) if item["loc"] else "body",
+            "field": ".".join(str(part) for part in item["loc"][1:]),
+            "code": item["type"],
+            "message": item["msg"],
+        }
+        for item in problems
+    ]
+    fields = ", ".join(sorted({item["field"] or item["in"] for item in errors}))
+    return response(Problem(422, "invalid_request", f"mend these fields and send again: {fields}", errors=errors))
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    codes = {404: "no_such_path", 405: "method_not_allowed", 400: "invalid_request"}
+    answer = response(Problem(error.status_code, codes.get(error.status_code, "http_error"), str(error.detail)))
+    for name, value in (error.headers or {}).items():
+        answer.headers[name] = value
+    return answer
+
+
+async def _store(_request: Request, error: Exception) -> Response:
+    log.warning("store_unavailable", error=repr(error))
+    return response(
+        Problem(503, "store_unavailable", "the store does not answer; nothing was done, try again", retry_after_s=2)
+    )
+
+
+async def _unexpected(_request: Request, error: Exception) -> Response:
+    log.error("unexpected", error=repr(error), exc_info=error)
+    return response(Problem(500, "unexpected", "an error of ours; it is in the service's log with this trace"))
+
+
+class _Trace:
+    """Goes on in the caller's trace, or begins one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = dict(scope["headers"])
+            set_trace(headers.get(b"traceparent", b"").decode("ascii", "replace") or None)
+        await self._app(scope, receive, send)
+
+
+def json_bytes(answer: Any) -> bytes:
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def metrics_router(registry: Any, refresh: Any) -> APIRouter:
+    """GET /metrics in Prometheus' text format."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        await refresh()
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def health_router(live: Any, ready: Any) -> APIRouter:
+    """GET /live (restart me when this fails) and GET /ready (send me no work while this fails)."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/live")
+    async def is_live() -> JSONResponse:
+        return _health(await live())
+
+    @router.get("/ready")
+    async def is_ready() -> JSONResponse:
+        return _health(await ready())
+
+    return router
+
+
+def _health(failures: Sequence[tuple[str, str]]) -> JSONResponse:
+    body = {"status": "fail" if failures else "ok", "failures": [{"check": n, "reason": r} for n, r in failures]}
+    return JSONResponse(body, status_code=503 if failures else 200)

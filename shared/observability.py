@@ -1,0 +1,67 @@
+"""Logs as JSON lines, the trace of the work in hand, and the metrics every service exports. No identity in any."""
+
+import logging
+import secrets
+import sys
+from contextvars import ContextVar
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_trace: ContextVar[str | None] = ContextVar("foquale_trace", default=None)
+
+
+def configure_logging(level: str, *, as_json: bool) -> None:
+    """Send structlog's and the standard library's records to standard error."""
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def current_trace() -> str | None:
+    """The W3C `traceparent` of the work in hand."""
+    return _trace.get()
+
+
+def set_trace(traceparent: str | None) -> None:
+    """Go on in this trace, or begin a new one."""
+    _trace.set(traceparent or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01")
+
+
+class Metrics:
+    """A service's metrics in a registry of their own, so that two services in one process do not mix."""
+
+    def __init__(self, service: str) -> None:
+        self.registry = CollectorRegistry()
+        labels = {"service": service}
+        self._events = Counter(
+            "foquale_events", "Events seen, by what became of them", ["service", "type", "outcome"], registry=self.registry
+        )
+        self._service = service
+        self.batch_seconds = Histogram(
+            "foquale_batch_seconds", "Time from a batch in hand to its durable effects", ["service"], registry=self.registry
+        ).labels(**labels)
+        self.outbox_pending = Gauge(
+            "foquale_outbox_pending", "Events written but not yet published", ["service"], registry=self.registry
+        ).labels(**labels)
+        self.outbox_age_seconds = Gauge(
+            "foquale_outbox_age_seconds", "Age of the oldest unpublished event", ["service"], registry=self.registry
+        ).labels(**labels)
+        self.dead_letters = Gauge(
+            "foquale_dead_letters", "Dead letters that wait", ["service"], registry=self.registry
+        ).labels(**labels)
+
+    def event(self, type_: str, outcome: str, count: int = 1) -> None:
+        """Count events: outcome is applied, repeated, ignored or dead."""
+        self._events.labels(service=self._service, type=type_, outcome=outcome).inc(count)

@@ -1,0 +1,189 @@
+"""One service process: its store, its bus, its relay and its HTTP side, started and stopped in the right order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from time import monotonic
+
+import structlog
+import uvicorn
+from fastapi import APIRouter, FastAPI
+
+from shared import commands, dead_letters, dead_letters_api, http
+from shared.bus import Bus, BusError
+from shared.clock import Clock, utc_now
+from shared.consumer import INBOX_INDEXES, Consumer, Table
+from shared.envelope import Record
+from shared.mongo import Index, Mongo, StoreError
+from shared.observability import Metrics, configure_logging
+from shared.outbox import Relay
+from shared.settings import ServiceSettings
+from shared.unit_of_work import OUTBOX_INDEXES, UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+Check = Callable[[], Awaitable[str | None]]
+Step = Callable[[], Awaitable[None]]
+
+_COLLECTIONS = ("outbox", "inbox", "idempotency", "dead_letters", "leases", "signals")
+_INDEXES = (*OUTBOX_INDEXES, *INBOX_INDEXES, *commands.INDEXES, *dead_letters.INDEXES)
+_START_PATIENCE_S = 60.0
+
+
+class Service:
+    """Holds what a service is made of; `app` gives the ASGI application that starts and stops it."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        *,
+        collections: Sequence[str] = (),
+        indexes: Sequence[Index] = (),
+        clock: Clock = utc_now,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.mongo = Mongo(settings.mongo_url, settings.database)
+        self.metrics = Metrics(settings.service)
+        self.bus = Bus(settings)
+        self.unit_of_work = UnitOfWork(self.mongo, settings.service, clock=clock)
+        self.relay = Relay(self.mongo, self.bus, settings, self.metrics)
+        self.unit_of_work.on_events(self.relay.wake)
+        self._collections = (*_COLLECTIONS, *collections)
+        self._indexes = (*_INDEXES, *indexes)
+        self._topics: set[str] = set()
+        self._consumers: dict[str, Consumer] = {}
+        self._checks: list[tuple[str, Check]] = []
+        self._before: list[Step] = []
+        self._background: list[Step] = []
+
+    def consume(
+        self,
+        topics: Sequence[str],
+        table: Table,
+        *,
+        marks: bool = True,
+        may_keep: Callable[[Record], bool] = lambda _: True,
+        group_suffix: str = "",
+    ) -> Consumer:
+        """Read the topics (names of the design) and apply their events by the table."""
+        consumer = Consumer(self.unit_of_work, table, self.metrics, marks=marks, may_keep=may_keep)
+        self.read(topics, consumer.on_batch, group_suffix=group_suffix)
+        for topic in topics:
+            self._consumers[self.settings.topic(topic)] = consumer
+        return consumer
+
+    def read(
+        self, topics: Sequence[str], on_batch: Callable[[Sequence[Record]], Awaitable[None]], *, group_suffix: str = ""
+    ) -> None:
+        """Read the topics with a batch function of the service's own."""
+        names = [self.settings.topic(topic) for topic in topics]
+        self._topics |= set(names)
+        self.bus.subscribe(names, f"{self.settings.group}{group_suffix}", on_batch)
+
+    def add_check(self, name: str, check: Check) -> None:
+        """Ready only when `check` returns None; else it returns what is missing."""
+        self._checks.append((name, check))
+
+    def before_start(self, step: Step) -> None:
+        """Run once the store is there and before anything is consumed."""
+        self._before.append(step)
+
+    def in_background(self, step: Step) -> None:
+        """Run for as long as the service does; begun again should it fail."""
+        self._background.append(step)
+
+    def app(self, title: str, routers: Sequence[APIRouter]) -> FastAPI:
+        """The ASGI application."""
+        app = FastAPI(title=f"FOQUALE {title}", version="1", lifespan=self._lifespan, responses=http.PROBLEMS)
+        app.state.unit_of_work = self.unit_of_work
+        http.install(app)
+        for router in routers:
+            app.include_router(router)
+        app.include_router(dead_letters_api.router(self.mongo, self._consumers))
+        app.include_router(http.health_router(self._live, self._ready))
+        app.include_router(http.metrics_router(self.metrics.registry, self._refresh_metrics))
+        return app
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        await self._patiently("store", self.mongo.ping)
+        await self.mongo.ensure(self._collections, self._indexes)
+        for step in self._before:
+            await step()
+        await self._patiently("topics", self._topics_exist)
+        await self.bus.start()
+        await self.relay.start()
+        background = [asyncio.create_task(self._keep_going(step)) for step in self._background]
+        log.info("started", service=self.settings.service, port=self.settings.port)
+        try:
+            yield
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self.bus.stop_consuming()
+            await self.relay.stop()
+            await self.bus.stop()
+            await self.mongo.close()
+            log.info("stopped", service=self.settings.service)
+
+    async def _patiently(self, what: str, step: Step) -> None:
+        """Do `step`, waiting for what it needs to come up."""
+        give_up_at = monotonic() + _START_PATIENCE_S
+        while True:
+            try:
+                await step()
+                return
+            except (StoreError, BusError, OSError) as error:
+                if monotonic() >= give_up_at:
+                    raise
+                log.info("waiting", service=self.settings.service, what=what, error=repr(error))
+                await asyncio.sleep(0.5)
+
+    async def _topics_exist(self) -> None:
+        missing = self._topics - await self.bus.topics()
+        if missing:
+            raise OSError(f"topics not there yet (`foquale init` creates them): {', '.join(sorted(missing))}")
+
+    async def _keep_going(self, step: Step) -> None:
+        while True:
+            try:
+                await step()
+            except Exception as error:
+                log.warning("background_failed", step=step.__name__, error=repr(error))
+            await asyncio.sleep(1)
+
+    async def _live(self) -> list[tuple[str, str]]:
+        return [("consumer", reason) for reason in self.bus.stopped_loops()]
+
+    async def _ready(self) -> list[tuple[str, str]]:
+        failures = await self._live()
+        try:
+            await self.mongo.ping()
+            async with asyncio.timeout(5):
+                await self.bus.end_offsets(sorted(self._topics))
+            for name, check in self._checks:
+                reason = await check()
+                if reason:
+                    failures.append((name, reason))
+        except (StoreError, BusError, OSError, TimeoutError) as error:
+            failures.append(("backend", type(error).__name__))
+        return failures
+
+    async def _refresh_metrics(self) -> None:
+        self.metrics.dead_letters.set(await self.mongo["dead_letters"].count_documents({"state": "waiting"}))
+        self.metrics.outbox_pending.set(await self.mongo["outbox"].count_documents({"pending": True}))
+
+
+def serve(app: FastAPI, settings: ServiceSettings) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    configure_logging(settings.log_level, as_json=settings.log_json)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=int(settings.graceful_timeout_s),
+    )

@@ -1,0 +1,81 @@
+"""One transaction: a state change, the events it publishes, and the mark that it was done. All, or none."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from shared.clock import Clock, event_id, utc_now
+from shared.events import Event
+from shared.mongo import Collection, Document, Index, Mongo, Session
+from shared.observability import current_trace
+
+T = TypeVar("T")
+
+OUTBOX_INDEXES = (
+    Index("outbox", "pending", (("_id", 1),), {"partialFilterExpression": {"pending": True}}),
+    Index("outbox", "journal", (("topic", 1), ("_id", 1))),
+)
+
+
+@dataclass
+class Tx:
+    """What a handler or command works with. `now` is the moment of recording (`ce_time` of what it emits)."""
+
+    mongo: Mongo
+    session: Session
+    now: datetime
+    source: str
+    emitted: list[Document] = field(default_factory=list)
+
+    def __getitem__(self, collection: str) -> Collection:
+        return self.mongo[collection]
+
+    def emit(self, *events: Event) -> None:
+        """Publish the events, if and only if the transaction commits."""
+        for event in events:
+            self.emitted.append(
+                {
+                    "_id": event_id(),
+                    "topic": event.TOPIC,
+                    "type": event.TYPE,
+                    "subject": event.subject(),
+                    "time": self.now,
+                    "data": event.model_dump_json().encode(),
+                    "trace": current_trace(),
+                    "pending": True,
+                }
+            )
+
+
+class UnitOfWork:
+    """Begins transactions for one service, and wakes its relay when one has left events behind."""
+
+    def __init__(self, mongo: Mongo, service: str, *, clock: Clock = utc_now) -> None:
+        self.mongo = mongo
+        self.source = f"/foquale/{service}"
+        self.clock = clock
+        self._wake: list[Callable[[], None]] = []
+
+    def on_events(self, wake: Callable[[], None]) -> None:
+        """Call `wake` after each commit that emitted something."""
+        self._wake.append(wake)
+
+    async def run(self, work: Callable[[Tx], Awaitable[T]], *, deadline_s: float = 30.0) -> T:
+        """Run `work` in one transaction. It may run again after a conflict: nothing outside `Tx` may change in it."""
+        emitted = False
+
+        async def attempt(session: Session) -> T:
+            nonlocal emitted
+            tx = Tx(self.mongo, session, self.clock(), self.source)
+            result = await work(tx)
+            if tx.emitted:
+                await self.mongo["outbox"].insert_many(tx.emitted, ordered=False, session=session)
+            emitted = bool(tx.emitted)
+            return result
+
+        result = await self.mongo.transaction(attempt, deadline_s=deadline_s)
+        if emitted:
+            for wake in self._wake:
+                wake()
+        return result
