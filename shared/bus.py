@@ -92,10 +92,10 @@ class Bus:
         )
 
         async def consume(message: KafkaMessage) -> None:
-            raw: Sequence[ConsumerRecord[bytes, bytes]] = message.raw_message  # type: ignore[assignment]  # a batch
+            raw: Sequence[ConsumerRecord[bytes, bytes]] = message.raw_message
             try:
                 await on_batch([_record(item) for item in raw])
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  whatever it is, the batch must come again
                 progress.failures += 1
                 pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(progress.failures, 10))
                 log.warning("batch_failed", topics=topics, records=len(raw), error=repr(error), pause_s=pause)
@@ -110,7 +110,7 @@ class Bus:
             try:
                 await message.consumer.commit(ends)  # type: ignore[call-arg]  # FastStream's protocol is narrower
             except KafkaError as error:
-                # The partitions went to another replica meanwhile: it sees these records again, and they change nothing.
+                # The partitions went to another replica meanwhile: it sees these records again, without effect.
                 log.info("commit_refused", topics=topics, error=repr(error))
 
         subscriber(consume)
@@ -149,18 +149,17 @@ class Bus:
 
     async def publish(self, events: Sequence[Outgoing]) -> list[bool]:
         """Send the events and wait for the broker's word on each: whether it is in the log (all replicas)."""
-        futures: list[asyncio.Future[Any]] = []
-        for event in events:
-            futures.append(
-                await self._broker.publish(
-                    event.envelope.data,
-                    topic=event.topic,
-                    key=event.envelope.subject.encode(),
-                    headers=to_headers(event.envelope),
-                    no_confirm=True,
-                    correlation_id=event.envelope.id,
-                )
+        futures = [
+            await self._broker.publish(
+                event.envelope.data,
+                topic=event.topic,
+                key=event.envelope.subject.encode(),
+                headers=to_headers(event.envelope),
+                no_confirm=True,
+                correlation_id=event.envelope.id,
             )
+            for event in events
+        ]
         answers = await asyncio.gather(*futures, return_exceptions=True)
         for answer in answers:
             if isinstance(answer, asyncio.CancelledError):
@@ -171,9 +170,7 @@ class Bus:
         """For every partition of the topics, the offset that the next record will have."""
         consumer = await self._observer()
         partitions = [
-            TopicPartition(topic, number)
-            for topic in topics
-            for number in (consumer.partitions_for_topic(topic) or ())
+            TopicPartition(topic, number) for topic in topics for number in (consumer.partitions_for_topic(topic) or ())
         ]
         ends = await consumer.end_offsets(partitions) if partitions else {}
         return {(partition.topic, partition.partition): offset for partition, offset in ends.items()}
@@ -229,8 +226,8 @@ def _record(item: "ConsumerRecord[bytes, bytes]") -> Record:
 
 async def _raw_parser(message: Any, original: Any) -> Any:
     """A message that holds the raw records; FastStream's parser would raise on a header that is not UTF-8."""
-    consumer = original.__self__._consumer
-    return original.__self__.msg_class(
+    parser = original.__self__
+    return parser.msg_class(
         body=b"",
         headers={},
         batch_headers=[],
@@ -239,7 +236,7 @@ async def _raw_parser(message: Any, original: Any) -> Any:
         message_id=f"{message[0].offset}-{message[-1].offset}",
         correlation_id="",
         raw_message=message,
-        consumer=consumer,
+        consumer=parser._consumer,  # noqa: SLF001  what FastStream's own parser passes on
     )
 
 

@@ -10,6 +10,7 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
+    """The present moment, aware."""
     return datetime.now(UTC)
 
 

@@ -171,7 +171,7 @@ class Consumer:
             if is_outage(error):
                 raise
             code, message = _reason(error)
-            log.error("event_not_applied", type=event.envelope.type, id=event.envelope.id, error=repr(error))
+            log.exception("event_not_applied", type=event.envelope.type, id=event.envelope.id)
             await self._set_aside([Refused(event.record, code, message)])
 
     async def _unseen(self, tx: Tx, events: Sequence[Received[Event]]) -> list[Received[Event]]:
@@ -182,8 +182,7 @@ class Consumer:
         for event in events:
             by_id.setdefault(f"{event.envelope.source}|{event.envelope.id}", event)
         seen = {
-            row["_id"]
-            async for row in tx["inbox"].find({"_id": {"$in": list(by_id)}}, {"_id": 1}, session=tx.session)
+            row["_id"] async for row in tx["inbox"].find({"_id": {"$in": list(by_id)}}, {"_id": 1}, session=tx.session)
         }
         fresh = {key: event for key, event in by_id.items() if key not in seen}
         if fresh:

@@ -1,4 +1,4 @@
-"""Dead letters: records that could not be read or applied, kept by the service that could not, listed and replayable."""
+"""Dead letters: records that could not be read or applied, kept by the service that could not, and replayable."""
 
 import hashlib
 from collections.abc import Sequence
@@ -70,6 +70,7 @@ async def page(
 
 
 async def find(mongo: Mongo, dead_letter_id: str) -> Document | None:
+    """One dead letter."""
     return await mongo[COLLECTION].find_one({"_id": dead_letter_id})
 
 
@@ -91,5 +92,3 @@ def record_of(row: Document) -> Record:
         value=None if row["value"] is None else bytes(row["value"]),
         headers=[(name, None if content is None else bytes(content)) for name, content in row["headers"]],
     )
-
-

@@ -47,7 +47,9 @@ def router(mongo: Mongo, consumers: dict[str, Consumer]) -> APIRouter:
 
 
 def _view(row: Document) -> dict[str, Any]:
-    headers = {name: None if content is None else bytes(content).decode("utf-8", "replace") for name, content in row["headers"]}
+    headers = {
+        name: None if content is None else bytes(content).decode("utf-8", "replace") for name, content in row["headers"]
+    }
     return {
         "dead_letter_id": row["_id"],
         "topic": row["topic"],

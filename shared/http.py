@@ -1,6 +1,5 @@
 """What every service's HTTP side has: problem details, health, metrics, dead letters, strict inputs, cursors."""
 
-import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -61,20 +60,18 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 def install(app: FastAPI) -> None:
     """Error handlers and tracing."""
     app.add_middleware(_Trace)
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Problem, _problem)  # type: ignore[arg-type]  # Starlette types them all as Exception
+    app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
+    app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
     app.add_exception_handler(StoreError, _store)
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _problem(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
+async def _problem(_request: Request, error: Problem) -> Response:
     return response(error)
 
 
-async def _invalid(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+async def _invalid(_request: Request, error: RequestValidationError) -> Response:
     problems = error.errors()
     if any(item["type"] == "json_invalid" for item in problems):
         return response(Problem(400, "invalid_json", "the body is no JSON in UTF-8; send a JSON object"))
@@ -91,8 +88,7 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     return response(Problem(422, "invalid_request", f"mend these fields and send again: {fields}", errors=errors))
 
 
-async def _http(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _http(_request: Request, error: HTTPException) -> Response:
     codes = {404: "no_such_path", 405: "method_not_allowed", 400: "invalid_request"}
     answer = response(Problem(error.status_code, codes.get(error.status_code, "http_error"), str(error.detail)))
     for name, value in (error.headers or {}).items():
@@ -123,10 +119,6 @@ class _Trace:
             headers = dict(scope["headers"])
             set_trace(headers.get(b"traceparent", b"").decode("ascii", "replace") or None)
         await self._app(scope, receive, send)
-
-
-def json_bytes(answer: Any) -> bytes:
-    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def metrics_router(registry: Any, refresh: Any) -> APIRouter:

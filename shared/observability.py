@@ -14,7 +14,9 @@ _trace: ContextVar[str | None] = ContextVar("foquale_trace", default=None)
 def configure_logging(level: str, *, as_json: bool) -> None:
     """Send structlog's and the standard library's records to standard error."""
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
-    logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+    )
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(number),
         processors=[
@@ -46,11 +48,17 @@ class Metrics:
         self.registry = CollectorRegistry()
         labels = {"service": service}
         self._events = Counter(
-            "foquale_events", "Events seen, by what became of them", ["service", "type", "outcome"], registry=self.registry
+            "foquale_events",
+            "Events seen, by what became of them",
+            ["service", "type", "outcome"],
+            registry=self.registry,
         )
         self._service = service
         self.batch_seconds = Histogram(
-            "foquale_batch_seconds", "Time from a batch in hand to its durable effects", ["service"], registry=self.registry
+            "foquale_batch_seconds",
+            "Time from a batch in hand to its durable effects",
+            ["service"],
+            registry=self.registry,
         ).labels(**labels)
         self.outbox_pending = Gauge(
             "foquale_outbox_pending", "Events written but not yet published", ["service"], registry=self.registry

@@ -16,7 +16,7 @@ from shared.consumer import INBOX_INDEXES, Consumer, Table
 from shared.envelope import Record
 from shared.mongo import Index, Mongo, StoreError
 from shared.observability import Metrics, configure_logging
-from shared.outbox import Relay
+from shared.outbox import Relay, mark_unpublished
 from shared.settings import ServiceSettings
 from shared.unit_of_work import OUTBOX_INDEXES, UnitOfWork
 
@@ -109,6 +109,8 @@ class Service:
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         await self._patiently("store", self.mongo.ping)
         await self.mongo.ensure(self._collections, self._indexes)
+        if self.settings.republish:
+            log.info("republishing", events=await mark_unpublished(self.mongo))
         for step in self._before:
             await step()
         await self._patiently("topics", self._topics_exist)
@@ -150,7 +152,7 @@ class Service:
         while True:
             try:
                 await step()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  a background step begins again, whatever ended it
                 log.warning("background_failed", step=step.__name__, error=repr(error))
             await asyncio.sleep(1)
 

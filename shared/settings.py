@@ -29,6 +29,7 @@ class ServiceSettings(BaseSettings):
     batch_timeout_ms: int = Field(20, ge=1, description="How long a consumer waits for a batch to begin.")
     relay_poll_s: float = Field(0.5, gt=0, description="Safety net of the outbox relay when no wake-up reaches it.")
     relay_lease_s: float = Field(10.0, gt=0, description="After this silence of the relay, another replica takes over.")
+    republish: bool = Field(False, description="At start, publish the whole journal again: the broker lost its log.")
     graceful_timeout_s: float = Field(25.0, gt=0, description="How long a stop waits for the batch in hand.")
     log_level: str = "INFO"
     log_json: bool = True

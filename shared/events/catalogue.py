@@ -55,6 +55,8 @@ class SolutionSession(BaseModel):
 
 
 class SolutionEvent(Event):
+    """An event about a solution."""
+
     TOPIC: ClassVar[str] = "catalogue.events"
 
     solution_id: str
@@ -64,6 +66,8 @@ class SolutionEvent(Event):
 
 
 class SolutionDescribed(SolutionEvent):
+    """A solution, whole."""
+
     title: str
     kind: Kind
     track: Track | None = None

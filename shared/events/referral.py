@@ -13,6 +13,8 @@ ContactOutcome = Literal["reached", "no_answer", "message_left", "wrong_details"
 
 
 class ReferralEvent(YouthEvent):
+    """An event of referral's topic."""
+
     TOPIC: ClassVar[str] = "referral.events"
 
 

@@ -10,6 +10,8 @@ EndReason = Literal["completed", "diploma", "dropped_out", "reoriented", "employ
 
 
 class TrackingEvent(YouthEvent):
+    """An event of tracking's topic."""
+
     TOPIC: ClassVar[str] = "tracking.events"
 
 
