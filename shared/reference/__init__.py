@@ -11,8 +11,6 @@ from shared.reference.models import (
     ReferenceSolution,
     School,
     Sector,
-    SolutionKind,
-    Track,
 )
 from shared.reference.reference import Reference, load
 
@@ -28,7 +26,5 @@ __all__ = [
     "ReferenceSolution",
     "School",
     "Sector",
-    "SolutionKind",
-    "Track",
     "load",
 ]

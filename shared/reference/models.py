@@ -4,18 +4,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from shared.events.base import Kind, Track
+
 AcademieKind = Literal["academie", "vice_rectorat"]
-SolutionKind = Literal[
-    "school",
-    "innovative_structure",
-    "apprenticeship",
-    "trainee",
-    "civic_service",
-    "social_clause",
-    "mission_locale",
-    "other",
-]
-Track = Literal["professional", "general", "technological"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +140,7 @@ class ReferenceSolution:
 
     solution_id: str
     title: str
-    kind: SolutionKind
+    kind: Kind
     track: Track | None
     network_id: str
     uai: str | None

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, cast
 
+from shared.events.base import Kind, Track
 from shared.reference.models import (
     Academie,
     AcademieKind,
@@ -22,8 +23,6 @@ from shared.reference.models import (
     ReferenceSolution,
     School,
     Sector,
-    SolutionKind,
-    Track,
 )
 from shared.reference.tables import read_by_code, read_rows
 
@@ -147,7 +146,7 @@ class Reference:
 
     @cached_property
     def _schools(self) -> dict[str, str]:
-        """Official rows end in a 1, those of the other lists in a 0; the package works without the latter."""
+        """The lists without a licence of their own are a file apart, which may be left out."""
         schools = read_by_code(self._folder / OFFICIAL / "schools.tsv.gz")
         other = self._folder / OTHER_SCHOOLS / "schools.tsv.gz"
         return schools | read_by_code(other) if other.exists() else schools
@@ -155,8 +154,10 @@ class Reference:
     @cached_property
     def _platforms(self) -> tuple[ReferencePlatform, ...]:
         return tuple(
-            ReferencePlatform(*cells, communes=tuple(communes.split(" ")))
-            for *cells, communes in read_rows(self._folder / PLAUSIBLE / "platforms.tsv.gz")
+            ReferencePlatform(platform_id, name, departement, academie, seat, network_id, tuple(communes.split(" ")))
+            for platform_id, name, departement, academie, seat, network_id, communes in read_rows(
+                self._folder / PLAUSIBLE / "platforms.tsv.gz"
+            )
         )
 
     @cached_property
@@ -190,7 +191,7 @@ def _solution(cells: list[str]) -> ReferenceSolution:
     return ReferenceSolution(
         solution_id=solution_id,
         title=title,
-        kind=cast(SolutionKind, kind),
+        kind=cast(Kind, kind),
         track=cast(Track, track) if track else None,
         network_id=network_id,
         uai=uai or None,
