@@ -85,6 +85,8 @@ class Bus:
             batch_timeout_ms=self._settings.batch_timeout_ms,
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
+            session_timeout_ms=self._settings.kafka_session_ms,
+            heartbeat_interval_ms=min(3_000, self._settings.kafka_session_ms // 5),
             fetch_max_wait_ms=100,
             max_partition_fetch_bytes=4 * 1024 * 1024,
             parser=_raw_parser,
@@ -117,7 +119,9 @@ class Bus:
 
     async def start(self) -> None:
         """Connect, and start to consume."""
-        await self._broker.start()
+        await self._broker.connect()
+        # Side by side: joining a group may take seconds.
+        await asyncio.gather(*(subscriber.start() for subscriber in self._broker.subscribers))
 
     async def stop_consuming(self) -> None:
         """Finish the batch in hand, commit it and leave the groups; publishing still works."""

@@ -23,6 +23,11 @@ class ServiceSettings(BaseSettings):
     kafka_idempotence: bool = Field(True, description="Idempotent producer; the embedded broker refuses it.")
     kafka_partitions: int = Field(12, ge=1, description="Partitions of each topic when this project creates it.")
     kafka_replication: int = Field(1, ge=1, description="Replicas of each partition when this project creates it.")
+    kafka_session_ms: int = Field(
+        10_000,
+        ge=1_000,
+        description="A consumer this long silent loses its partitions; on the embedded broker a group forms in half of it.",
+    )
     topic_prefix: str = Field("", description="Put before every topic and group name, so that deployments can share.")
 
     batch_records: int = Field(1_000, ge=1, description="Most records that one batch of a consumer holds.")

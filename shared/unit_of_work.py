@@ -13,7 +13,7 @@ from shared.observability import current_trace
 T = TypeVar("T")
 
 OUTBOX_INDEXES = (
-    Index("outbox", "pending", (("_id", 1),), {"partialFilterExpression": {"pending": True}}),
+    Index("outbox", "pending", (("pending", 1), ("_id", 1)), {"partialFilterExpression": {"pending": True}}),
     Index("outbox", "journal", (("topic", 1), ("_id", 1))),
 )
 

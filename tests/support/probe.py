@@ -1,0 +1,75 @@
+"""Helpers for tests that run a service's application in the test's own process, on real backends."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import httpx
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from fastapi import FastAPI
+
+from shared.envelope import Envelope, to_headers
+
+T = TypeVar("T")
+
+
+async def eventually(look: Callable[[], Awaitable[T]], *, within_s: float = 15.0, what: str = "it") -> T:
+    """What `look` returns once it is true; fails the test after `within_s` seconds."""
+    give_up_at = time.monotonic() + within_s
+    while True:
+        found = await look()
+        if found:
+            return found
+        if time.monotonic() >= give_up_at:
+            raise AssertionError(f"{what} did not happen within {within_s} s; last seen: {found!r}")
+        await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """The application, started, with a client that speaks to it; stopped at the end."""
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service", timeout=30) as client:
+            yield client
+
+
+Raw = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]
+
+
+async def produce(bootstrap: str, topic: str, *records: Envelope | Raw) -> None:
+    """Put events, or raw (key, value, headers), into a topic."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    try:
+        for record in records:
+            if isinstance(record, Envelope):
+                headers = [(name, text.encode()) for name, text in to_headers(record).items()]
+                await producer.send(topic, record.data, key=record.subject.encode(), headers=headers)
+            else:
+                key, value, raw_headers = record
+                await producer.send(topic, value, key=key, headers=list(raw_headers))
+        await producer.flush()
+    finally:
+        await producer.stop()
+
+
+async def consume(bootstrap: str, topic: str, *, count: int, within_s: float = 15.0) -> list[Envelope]:
+    """The first `count` events of a topic (fewer when no more come in time)."""
+    from shared.envelope import Record, from_record
+
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    found: list[Envelope] = []
+    give_up_at = time.monotonic() + within_s
+    try:
+        while len(found) < count and time.monotonic() < give_up_at:
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                found += [
+                    from_record(Record(r.topic, r.partition, r.offset, r.key, r.value, r.headers)) for r in records
+                ]
+    finally:
+        await consumer.stop()
+    return found
