@@ -18,12 +18,14 @@ from shared.siei_csv.rows import (
 # The grammar of RFC 4180, one physical line at a time; possessive, so that no line takes more than linear time.
 _GRAMMAR = {
     "whole": r"{cell}(?:{d}{cell})*+",
-    "opened": r'(?:{cell}{d})*+"(?:[^"]++|"")*+',
-    "inside": r'(?:[^"]++|"")*+',
-    "closed": r'(?:[^"]++|"")*+"(?:{d}{cell})*+',
-    "reopened": r'(?:[^"]++|"")*+"{d}(?:{cell}{d})*+"(?:[^"]++|"")*+',
+    "opened": r'(?:{cell}{d})*+"{text}',
+    "inside": "{text}",
+    "closed": r'{text}"(?:{d}{cell})*+',
+    "reopened": r'{text}"{d}(?:{cell}{d})*+"{text}',
+    "sound": r"(?:{cell}{d})*+",
 }
-_CELL = r'(?:"(?:[^"]++|"")*+"|[^"{d}]*+)'
+_TEXT = '[^"]*+(?:""[^"]*+)*+'
+_CELL = f'(?:"{_TEXT}"|[^"{{d}}]*+)'
 _UNDECODED = re.compile("[\udc80-\udcff]")
 
 
@@ -38,8 +40,8 @@ class Layout:
     def __init__(self, header: str, delimiter: str) -> None:
         self.delimiter = delimiter
         d = re.escape(delimiter)
-        cell = _CELL.format(d=d)
-        self._grammar = {name: re.compile(pattern.format(d=d, cell=cell)) for name, pattern in _GRAMMAR.items()}
+        parts = {"d": d, "text": _TEXT, "cell": _CELL.format(d=d)}
+        self._grammar = {name: re.compile(pattern.format(**parts)) for name, pattern in _GRAMMAR.items()}
         names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter))]
         keys = [_column_key(name) for name in names]
         known = {_column_key(column): column for column in COLUMNS}
@@ -65,7 +67,7 @@ class Layout:
         when the last record is not complete, unless `final`.
         """
         rows: list[RawRow | BrokenRow] = []
-        suspect = suspect or any(len(line) > MAX_RECORD_BYTES // 4 for line in lines)
+        suspect = suspect or max(map(len, lines), default=0) > MAX_RECORD_BYTES // 4
         delimiter, width, pick = self.delimiter, self.width, self._pick
         used = 0
         total = len(lines)
@@ -141,8 +143,14 @@ class Layout:
 
     def _cells(self, record: str) -> list[str]:
         """The cells of a record that keeps the grammar."""
-        if '"' not in record:
+        quotes = record.count('"')
+        if not quotes:
             return record.split(self.delimiter)
+        if quotes == 2 * self.width and record[0] == record[-1] == '"':
+            # Where these are all the quotes, every cell is quoted and none holds one: far faster than to parse it.
+            cells = record[1:-1].split(f'"{self.delimiter}"')
+            if len(cells) == self.width:
+                return cells
         return next(csv.reader([record], delimiter=self.delimiter))
 
     def _naive_cells(self, line: str) -> list[str]:
@@ -152,15 +160,16 @@ class Layout:
         cells = self._cells(record)
         if len(cells) != self.width:
             return self._wrong_width(number, cells)
-        for index, cell in enumerate(cells):
-            column = self._column_at.get(index)
-            if "\0" in cell:
-                message = "the cell holds a NUL byte: remove it, or save the list as CSV in UTF-8"
-                return self._broken(number, cells, message, column)
-            if _UNDECODED.search(cell):
-                return self._broken(number, cells, "the cell is not UTF-8 text: save the list as CSV in UTF-8", column)
+        if "\0" in record or _UNDECODED.search(record):
+            return self._unreadable(number, cells)
         picked = self._pick(cells) if self._pick else cells
         return RawRow(number, dict(zip(COLUMNS, map(str.strip, picked), strict=True)))
+
+    def _unreadable(self, number: int, cells: list[str]) -> BrokenRow:
+        index, cell = next((i, cell) for i, cell in enumerate(cells) if "\0" in cell or _UNDECODED.search(cell))
+        what = "holds a NUL byte" if "\0" in cell else "is not UTF-8 text"
+        message = f"the cell {what}: save the list as CSV in UTF-8"
+        return self._broken(number, cells, message, self._column_at.get(index))
 
     def _wrong_width(self, number: int, cells: list[str]) -> BrokenRow:
         message = (
@@ -171,8 +180,8 @@ class Layout:
 
     def _stray_quote(self, number: int, line: str) -> BrokenRow:
         """Names the column of the first cell that breaks the grammar."""
-        good = re.match(f"(?:{_CELL}{{d}})*+".format(d=re.escape(self.delimiter)), line)
-        before = line[: good.end()] if good else ""
+        sound = self._grammar["sound"].match(line)
+        before = line[: sound.end()] if sound else ""
         column = self._column_at.get(len(self._cells(before)) - 1 if before else 0)
         message = (
             'a double quote is never closed or stands inside a cell: close it, or write it twice ("") in a quoted cell'
@@ -203,9 +212,7 @@ def read_header(line: str, number: int) -> "Layout":
     if "\0" in line or _UNDECODED.search(line):
         raise HeaderError(f"line {number}: the header is not UTF-8 text: save the list as CSV in UTF-8")
     if len(line) > MAX_RECORD_BYTES:
-        raise HeaderError(
-            f"line {number}: the header is longer than {MAX_RECORD_BYTES} bytes: is the file a SIEI list?"
-        )
+        raise HeaderError(f"line {number}: the header is longer than {MAX_RECORD_BYTES} bytes: is this a SIEI list?")
     layouts = [Layout(line, delimiter) for delimiter in ";,"]
     best = max(layouts, key=lambda layout: (len(layout.found), layout.width))
     if best.repeated:
