@@ -4,7 +4,9 @@ A handler gets the transaction and events of one type; it has no try, no commit,
 result for events that come late or out of order; that an event comes twice is dealt with here.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from time import perf_counter
@@ -62,44 +64,48 @@ def each(handler: Callable[[Tx, Received[E]], Awaitable[None]]) -> Handler:
     return apply
 
 
-class Consumer:
-    """Applies records to one service's store by its table event -> handler.
+class BatchConsumer(ABC):
+    """Reads batches of records, sets the broken ones aside, and leaves to `apply` what the good ones do.
 
-    `may_keep` says whether a record that cannot be applied may be stored as a dead letter (referral must not keep an
-    under-16's identity); `marks` whether seen events are marked (not needed where the effect is idempotent itself).
+    `models` are the events that are read, any other is ignored; `may_keep` says whether a record that cannot be applied
+    may be stored as a dead letter (referral must not keep an under-16's identity).
     """
 
     def __init__(
         self,
         unit_of_work: UnitOfWork,
-        table: Table,
+        models: Collection[type[Event]],
         metrics: Metrics,
         *,
         may_keep: Callable[[Record], bool] = lambda _: True,
-        marks: bool = True,
     ) -> None:
         self._uow = unit_of_work
         self._mongo: Mongo = unit_of_work.mongo
-        self._models = {model.TYPE: model for model in table}
-        self._table = table
+        self._models = {model.TYPE: model for model in models}
         self._metrics = metrics
         self._may_keep = may_keep
-        self._marks = marks
+
+    @abstractmethod
+    async def apply(self, events: Sequence[Received[Event]], records: Sequence[Record]) -> None:
+        """Make the events' effects durable, all or none.
+
+        `records` are those done with once this has returned, read or set aside; none when a dead letter is replayed.
+        """
 
     async def on_batch(self, records: Sequence[Record]) -> None:
         """Make the records' effects durable; raises only when the store is at fault (the batch then comes again)."""
         began = perf_counter()
         good, refused = self._decode(records)
         await self._set_aside(refused)
-        if good:
-            try:
-                await self._apply(good)
-            except Exception as error:
-                if is_outage(error):
-                    raise
-                log.warning("batch_applied_one_by_one", records=len(good), error=repr(error))
-                for event in good:
-                    await self._apply_alone(event)
+        try:
+            await self.apply(good, records)
+        except Exception as error:
+            if is_outage(error) or not good:
+                raise
+            log.warning("batch_applied_one_by_one", records=len(good), error=repr(error))
+            for event in good:
+                await self._apply_alone(event)
+            await self.apply([], records)
         self._metrics.batch_seconds.observe(perf_counter() - began)
 
     async def replay(self, record: Record) -> tuple[str, str] | None:
@@ -110,7 +116,7 @@ class Consumer:
         if not good:
             return "unknown_type", "this service does not know the event's type"
         try:
-            await self._apply(good)
+            await self.apply(good, ())
         except Exception as error:
             if is_outage(error):
                 raise
@@ -149,7 +155,44 @@ class Consumer:
                 code=item.code,
             )
 
-    async def _apply(self, events: Sequence[Received[Event]]) -> None:
+    async def _apply_alone(self, event: Received[Event]) -> None:
+        try:
+            await self.apply([event], ())
+        except Exception as error:
+            if is_outage(error):
+                raise
+            code, message = _reason(error)
+            log.exception("event_not_applied", type=event.envelope.type, id=event.envelope.id)
+            await self._set_aside([Refused(event.record, code, message)])
+
+    def _count(self, events: Sequence[Received[Event]], outcome: str) -> None:
+        for type_, count in Counter(event.data.TYPE for event in events).items():
+            self._metrics.event(type_, outcome, count)
+
+
+class Consumer(BatchConsumer):
+    """Applies events to one service's store by its table event -> handler.
+
+    `marks` says whether seen events are marked (not needed where the effect is idempotent itself).
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        table: Table,
+        metrics: Metrics,
+        *,
+        may_keep: Callable[[Record], bool] = lambda _: True,
+        marks: bool = True,
+    ) -> None:
+        super().__init__(unit_of_work, table, metrics, may_keep=may_keep)
+        self._table = table
+        self._marks = marks
+
+    async def apply(self, events: Sequence[Received[Event]], records: Sequence[Record]) -> None:  # noqa: ARG002
+        """Hand the events not seen before to their handlers, in one transaction."""
+        if not events:
+            return
         set_trace(events[0].envelope.trace)
 
         async def work(tx: Tx) -> list[Received[Event]]:
@@ -159,20 +202,9 @@ class Consumer:
             return fresh
 
         applied = await self._uow.run(work)
-        for event in applied:
-            self._metrics.event(event.data.TYPE, "applied")
+        self._count(applied, "applied")
         if len(applied) < len(events):
             self._metrics.event("any", "repeated", len(events) - len(applied))
-
-    async def _apply_alone(self, event: Received[Event]) -> None:
-        try:
-            await self._apply([event])
-        except Exception as error:
-            if is_outage(error):
-                raise
-            code, message = _reason(error)
-            log.exception("event_not_applied", type=event.envelope.type, id=event.envelope.id)
-            await self._set_aside([Refused(event.record, code, message)])
 
     async def _unseen(self, tx: Tx, events: Sequence[Received[Event]]) -> list[Received[Event]]:
         """The events whose effect is not there yet, each once; marks them in the same transaction."""

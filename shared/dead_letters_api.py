@@ -1,19 +1,20 @@
 """GET /v1/dead-letters and POST /v1/dead-letters/{id}/replay, the same in every service."""
 
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
 from shared import dead_letters
-from shared.consumer import Consumer
+from shared.consumer import BatchConsumer
 from shared.http import Cursor, Limit, Page
 from shared.mongo import Document, Mongo
 from shared.problems import Problem
 
 
-def router(mongo: Mongo, consumers: dict[str, Consumer]) -> APIRouter:
+def router(mongo: Mongo, consumers: Mapping[str, BatchConsumer]) -> APIRouter:
     """`consumers` by the topic they read: a dead letter is replayed by the one that could not apply it."""
     routes = APIRouter(tags=["dead letters"])
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 from shared import commands, dead_letters, dead_letters_api, http
 from shared.bus import Bus, BusError
 from shared.clock import Clock, utc_now
-from shared.consumer import INBOX_INDEXES, Consumer, Table
+from shared.consumer import INBOX_INDEXES, BatchConsumer, Consumer, Table
 from shared.envelope import Record
 from shared.mongo import Index, Mongo, StoreError
 from shared.observability import Metrics, configure_logging
@@ -52,7 +52,7 @@ class Service:
         self._collections = (*_COLLECTIONS, *collections)
         self._indexes = (*_INDEXES, *indexes)
         self._topics: set[str] = set()
-        self._consumers: dict[str, Consumer] = {}
+        self._consumers: dict[str, BatchConsumer] = {}
         self._checks: list[tuple[str, Check]] = []
         self._before: list[Step] = []
         self._background: list[Step] = []
@@ -68,10 +68,14 @@ class Service:
     ) -> Consumer:
         """Read the topics (names of the design) and apply their events by the table."""
         consumer = Consumer(self.unit_of_work, table, self.metrics, marks=marks, may_keep=may_keep)
+        self.attach(topics, consumer, group_suffix=group_suffix)
+        return consumer
+
+    def attach(self, topics: Sequence[str], consumer: BatchConsumer, *, group_suffix: str = "") -> None:
+        """Let `consumer` read the topics, and replay what it could not."""
         self.read(topics, consumer.on_batch, group_suffix=group_suffix)
         for topic in topics:
             self._consumers[self.settings.topic(topic)] = consumer
-        return consumer
 
     def read(
         self, topics: Sequence[str], on_batch: Callable[[Sequence[Record]], Awaitable[None]], *, group_suffix: str = ""
