@@ -13,7 +13,7 @@ from zlib import crc32
 
 from deploy.reference_build.calendar import sessions
 from deploy.reference_build.official import WHOLE_CITY_CODES
-from deploy.reference_build.source import Row
+from deploy.reference_build.source import Row, SourceError
 from shared.events.base import Kind, Track
 from shared.reference import (
     Commune,
@@ -196,7 +196,9 @@ def offer(
     pool = Pool(schools.values(), bodies, {code: p.platform_id for code, p in platform_of.items()}, communes)
     found: dict[str, list[tuple[Kind, Place]]] = defaultdict(list)
     for structure in sorted(structures, key=lambda row: row["uai"]):
-        school = schools[structure["uai"]]
+        school = schools.get(structure["uai"])
+        if school is None:
+            raise SourceError(f"{structure['uai']} of structures-retour-ecole.csv is not in etablissements.csv")
         if school.commune in platform_of:
             place = replace(_at(school, "Structure innovante", with_sector=False), title=school.name)
             general = re.search("micro.?lyc", school.name, re.IGNORECASE)
