@@ -52,6 +52,15 @@ class Unapplicable(Exception):
         self.message = message
 
 
+class NotYet(Exception):
+    """A handler's word that something it needs has not arrived: the batch, or the request, is to come again."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
 def each(handler: Callable[[Tx, Received[E]], Awaitable[None]]) -> Handler:
     """A handler of many events out of a handler of one."""
 
@@ -100,7 +109,7 @@ class BatchConsumer(ABC):
         try:
             await self.apply(good, records)
         except Exception as error:
-            if is_outage(error) or not good:
+            if _comes_again(error) or not good:
                 raise
             log.warning("batch_applied_one_by_one", records=len(good), error=repr(error))
             for event in good:
@@ -118,7 +127,7 @@ class BatchConsumer(ABC):
         try:
             await self.apply(good, ())
         except Exception as error:
-            if is_outage(error):
+            if _comes_again(error):
                 raise
             return _reason(error)
         return None
@@ -159,7 +168,7 @@ class BatchConsumer(ABC):
         try:
             await self.apply([event], ())
         except Exception as error:
-            if is_outage(error):
+            if _comes_again(error):
                 raise
             code, message = _reason(error)
             log.exception("event_not_applied", type=event.envelope.type, id=event.envelope.id)
@@ -222,6 +231,10 @@ class Consumer(BatchConsumer):
                 [{"_id": key, "at": tx.now} for key in fresh], ordered=False, session=tx.session
             )
         return list(fresh.values())
+
+
+def _comes_again(error: Exception) -> bool:
+    return is_outage(error) or isinstance(error, NotYet)
 
 
 def _reason(error: Exception) -> tuple[str, str]:
