@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -154,7 +155,7 @@ def _mongo_container() -> Iterator[str]:
             members = [{"_id": 0, "host": "127.0.0.1:27017"}]
             client.admin.command("replSetInitiate", {"_id": "rs0", "members": members})
             while not client.admin.command("hello")["isWritablePrimary"]:
-                pass
+                time.sleep(0.05)
         yield url
 
 

@@ -11,12 +11,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from pymongo import MongoClient
 
 from tests.backends import Backends, Kafka, docker, from_environment, running_kafka, running_mongo
 
 BACKENDS = pytest.StashKey[Backends]()
+
+# How long one example takes says nothing on a shared machine; pytest-timeout bounds the whole test.
+hypothesis.settings.register_profile("foquale", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("foquale")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -82,6 +82,8 @@ class ApacheKafka(LocalServer):
             "share.coordinator.state.topic.min.isr": "1",
             # A first member need not wait 3 s for others: rebalances are part of what is tested.
             "group.initial.rebalance.delay.ms": "0",
+            # Tests of a lost consumer ask for sessions shorter than the 6 s that Kafka otherwise insists on.
+            "group.min.session.timeout.ms": "500",
             **self._settings,
         }
         path = self._data.path / "server.properties"

@@ -1,6 +1,8 @@
 """An embedded Kafka-protocol broker (Tansu): groups, rebalances and ordered partitions, all in memory.
 
-It refuses idempotent and transactional producers, and forgets everything when it stops.
+It refuses idempotent and transactional producers, and forgets everything when it stops. A group takes half of its
+session timeout to form, and close to two session timeouts when its very first member has just left: it counts
+generations from 0, and aiokafka does not say goodbye in generation 0.
 """
 
 from __future__ import annotations

@@ -120,6 +120,10 @@ def test_a_port_in_use_is_named_with_the_variable_that_changes_it(tmp_path: Path
 # the broker
 
 
+# The embedded broker takes half a session to form a group.
+GROUP = {"session_timeout_ms": 2000, "heartbeat_interval_ms": 200, "enable_auto_commit": False}
+
+
 async def make_topic(kafka: Kafka, name: str, partitions: int) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     await admin.start()
@@ -148,7 +152,7 @@ async def test_records_keep_their_order_within_a_partition_and_a_group_goes_on_w
             bootstrap_servers=kafka.bootstrap,
             group_id=unique,
             auto_offset_reset="earliest",
-            enable_auto_commit=False,
+            **GROUP,
         )
 
     got: dict[str, list[str]] = {key: [] for key in sent}
@@ -171,13 +175,7 @@ async def test_two_members_of_a_group_share_the_partitions_and_one_takes_over(ka
     await make_topic(kafka, unique, partitions=4)
 
     def member() -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            unique,
-            bootstrap_servers=kafka.bootstrap,
-            group_id=unique,
-            heartbeat_interval_ms=200,
-            enable_auto_commit=False,
-        )
+        return AIOKafkaConsumer(unique, bootstrap_servers=kafka.bootstrap, group_id=unique, **GROUP)
 
     async def settled(*members: AIOKafkaConsumer, partitions: int) -> None:
         while [len(one.assignment()) for one in members] != [partitions] * len(members):
