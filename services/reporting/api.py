@@ -1,0 +1,120 @@
+"""Reporting over HTTP: the figures and their definitions."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from services.reporting.figures import Level
+from services.reporting.indicators import INDICATORS
+from services.reporting.queries import IndicatorsQuery
+
+
+class Delay(BaseModel):
+    """Whole days between two steps, over the cohort's youths who have both; null where there are none."""
+
+    n: int
+    median: float | None
+    p90: int | None
+
+
+class Cohort(BaseModel):
+    """Of the youths detected in the period, how many have so far reached each step; `dismissed` are not in `size`."""
+
+    size: int
+    detected: int
+    attempted: int
+    reached: int
+    interviewed: int
+    offered: int
+    contracted: int
+    returned: int
+    civic_service: int
+    broken: int
+    not_known: int
+    dismissed: int
+    shares: dict[str, float | None]
+    delays: dict[str, Delay]
+
+
+class Row(BaseModel):
+    """The figures of one unit."""
+
+    by: Level
+    code: str
+    label: str
+    activity: dict[str, int] | None = None
+    dismissed_by_source: dict[str, int] | None = None
+    cohort: Cohort | None = None
+
+
+class SourceFreshness(BaseModel):
+    """How much of a topic is in the figures: `lag` records are not yet; null when the broker does not answer."""
+
+    topic: str
+    last_event_time: datetime | None
+    lag: int | None
+
+
+class Indicators(BaseModel):
+    """Figures of one moment."""
+
+    as_of: datetime
+    definition_version: int
+    sources: list[SourceFreshness]
+    rows: list[Row]
+
+
+class Text(BaseModel):
+    """A text in French and English."""
+
+    fr: str
+    en: str
+
+
+class Definition(BaseModel):
+    """One indicator's definition."""
+
+    code: str
+    name: Text
+    formula: Text
+    source: str
+    views: list[str]
+    unit: str
+    version: int
+    valid_from: date
+
+
+class Definitions(BaseModel):
+    """All definitions; one page."""
+
+    items: list[Definition]
+    next: None = None
+
+
+def router(answer: Callable[[IndicatorsQuery], Awaitable[dict[str, Any]]]) -> APIRouter:
+    """`answer` gives the figures that a query asks for."""
+    routes = APIRouter(tags=["indicators"])
+
+    @routes.get("/v1/indicators", response_model=Indicators, response_model_exclude_none=False)
+    async def indicators(query: Annotated[IndicatorsQuery, Query()]) -> dict[str, Any]:
+        """Figures by national, académie, département or network, of activity and of cohorts, over a period."""
+        return await answer(query)
+
+    @routes.get("/v1/indicators/definitions", response_model=Definitions)
+    async def definitions() -> dict[str, Any]:
+        """Every indicator: its names, its formula in words, its source, and since when it is counted so."""
+        return {"items": [_definition(asdict(indicator)) for indicator in INDICATORS]}
+
+    return routes
+
+
+def _definition(fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **fields,
+        "name": {"fr": fields["name_fr"], "en": fields["name_en"]},
+        "formula": {"fr": fields["formula_fr"], "en": fields["formula_en"]},
+    }

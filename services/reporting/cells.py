@@ -1,0 +1,152 @@
+"""The figures ready to be read: one cell a unit and month, and what is not folded into them yet.
+
+    cells   `_id` level|code|month; `total` holds measure -> number for the month, `days` the same by day (`01`..`31`)
+
+A batch only inserts `changes`; `fold` adds them up, writes the sums to the cells and deletes them, in one transaction,
+so that a change counts exactly once, whoever folds. A reader adds the cells and the changes of one snapshot: it never
+waits for a fold, and all rows of an answer agree.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from services.reporting import store
+from services.reporting.figures import NATIONAL_CODE, Level, Period, Tally, Unit, month_of, units_of
+from services.reporting.freshness import Partition, Position
+from services.reporting.projection import Leaf
+from services.reporting.store import CHANGES, leaf_of
+from shared.mongo import Document, Mongo, Session, UpdateOne
+from shared.unit_of_work import Tx, UnitOfWork
+
+CELLS: Final = "cells"
+_DOCUMENTS_A_FOLD = 20
+
+
+async def fold(unit_of_work: UnitOfWork) -> int:
+    """Fold the oldest changes into the cells; how many documents of them there were."""
+    return await unit_of_work.run(_fold)
+
+
+async def _fold(tx: Tx) -> int:
+    rows = await tx[CHANGES].find({}, session=tx.session).sort("_id", 1).limit(_DOCUMENTS_A_FOLD).to_list(None)
+    if not rows:
+        return 0
+    sums: dict[tuple[Leaf | None, str], Tally] = defaultdict(Counter)
+    for row in rows:
+        for entry in row["leaves"]:
+            leaf = leaf_of(entry)
+            for day, measures in entry["days"].items():
+                tally = sums[leaf, day]
+                for measure, count in measures.items():
+                    tally[measure] += count
+    await _add(tx, sums.items())
+    await tx[CHANGES].delete_many({"_id": {"$in": [row["_id"] for row in rows]}}, session=tx.session)
+    return len(rows)
+
+
+async def _add(tx: Tx, sums: Iterable[tuple[tuple[Leaf | None, str], Tally]]) -> None:
+    """Add the sums of leaves and days to the cells of the units they count in."""
+    increments: dict[tuple[Unit, str], Tally] = defaultdict(Counter)
+    for (leaf, day), tally in sums:
+        for unit in units_of(leaf):
+            cell = increments[unit, day[:7]]
+            for measure, count in tally.items():
+                if count:
+                    cell[f"total.{measure}"] += count
+                    cell[f"days.{day[8:]}.{measure}"] += count
+    writes = [
+        UpdateOne(
+            {"_id": f"{level}|{code}|{month}"},
+            {
+                "$inc": {path: count for path, count in cell.items() if count},
+                "$setOnInsert": {"level": level, "code": code, "month": month},
+            },
+            upsert=True,
+        )
+        for ((level, code), month), cell in increments.items()
+        if any(cell.values())
+    ]
+    if writes:
+        await tx[CELLS].bulk_write(writes, ordered=False, session=tx.session)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Figures, positions and names as they were together at one moment.
+
+    `span`: first and last month with figures; None where there are none.
+    """
+
+    tallies: dict[Unit, Tally]
+    positions: dict[Partition, Position]
+    networks: dict[str, str]
+    span: tuple[str, str] | None
+
+
+async def read(mongo: Mongo, levels: Sequence[Level], period: Period) -> Snapshot:
+    """The tallies of the units of these levels over the period, and what goes with them."""
+
+    async def work(session: Session) -> Snapshot:
+        changes = await mongo[CHANGES].find({}, session=session).to_list(None)
+        tallies: dict[Unit, Tally] = defaultdict(Counter)
+        await _read_cells(mongo, session, levels, period, tallies)
+        _add_changes(changes, levels, period, tallies)
+        return Snapshot(
+            tallies,
+            await store.positions(mongo, session),
+            {row["_id"]: row["name"] async for row in mongo["networks"].find({}, {"name": 1}, session=session)},
+            await _span(mongo, session, changes),
+        )
+
+    return await mongo.transaction(work)
+
+
+async def _read_cells(
+    mongo: Mongo, session: Session, levels: Sequence[Level], period: Period, tallies: dict[Unit, Tally]
+) -> None:
+    months: dict[str, Any] = {}
+    if period.first is not None:
+        months["$gte"] = month_of(period.first)
+    if period.last is not None:
+        months["$lte"] = month_of(period.last)
+    edges = period.edge_months()
+    of_levels: Document = {"level": {"$in": list(levels)}}
+    whole = of_levels | ({"month": {**months, "$nin": sorted(edges)}} if months else {})
+    async for row in mongo[CELLS].find(whole, {"level": 1, "code": 1, "total": 1}, session=session):
+        _add_to(tallies[row["level"], row["code"]], row["total"])
+    if not edges:
+        return
+    partly = of_levels | {"month": {"$in": sorted(edges)}}
+    async for row in mongo[CELLS].find(partly, session=session):
+        for number, measures in row["days"].items():
+            if date.fromisoformat(f"{row['month']}-{number}") in period:
+                _add_to(tallies[row["level"], row["code"]], measures)
+
+
+def _add_changes(
+    changes: Sequence[Document], levels: Sequence[Level], period: Period, tallies: dict[Unit, Tally]
+) -> None:
+    for row in changes:
+        for entry in row["leaves"]:
+            units = [unit for unit in units_of(leaf_of(entry)) if unit[0] in levels]
+            for day, measures in entry["days"].items():
+                if date.fromisoformat(day) in period:
+                    for unit in units:
+                        _add_to(tallies[unit], measures)
+
+
+def _add_to(tally: Tally, measures: dict[str, int]) -> None:
+    for measure, count in measures.items():
+        tally[measure] += count
+
+
+async def _span(mongo: Mongo, session: Session, changes: Sequence[Document]) -> tuple[str, str] | None:
+    months = {day[:7] for row in changes for entry in row["leaves"] for day in entry["days"]}
+    national = {"level": "national", "code": NATIONAL_CODE}
+    for direction in (1, -1):
+        async for row in mongo[CELLS].find(national, {"month": 1}, session=session).sort("month", direction).limit(1):
+            months.add(row["month"])
+    return (min(months), max(months)) if months else None

@@ -1,0 +1,140 @@
+"""From tallies to the figures of an answer, pure: periods, counts, shares, medians and percentiles."""
+
+from calendar import monthrange
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final, Literal, get_args
+
+from services.reporting.indicators import (
+    ACTIVITY_CODES,
+    COHORT_STEPS,
+    DELAYS,
+    DISMISSED,
+    NOT_KNOWN,
+    View,
+)
+from services.reporting.projection import UNKNOWN_SOURCE, Leaf
+from shared.events.base import Source
+
+Level = Literal["national", "academie", "departement", "network"]
+LEVELS: Final[tuple[Level, ...]] = get_args(Level)
+NATIONAL_CODE: Final = "FR"
+SOURCES: Final[tuple[str, ...]] = (*get_args(Source), UNKNOWN_SOURCE)
+
+Unit = tuple[Level, str]
+"""What a row is about: a level and a code of it."""
+
+Tally = Counter[str]
+"""Measure -> number of youths (the measures of `projection.Contribution`), summed over days."""
+
+
+def units_of(leaf: Leaf | None) -> tuple[Unit, ...]:
+    """The units whose figures a youth of this leaf counts in; one without an owner counts for France only."""
+    if leaf is None:
+        return (("national", NATIONAL_CODE),)
+    return (
+        ("national", NATIONAL_CODE),
+        ("academie", leaf.academie),
+        ("departement", leaf.departement),
+        ("network", leaf.network_id),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From a day to a day, both included; None is open. Months are written `YYYY-MM`."""
+
+    first: date | None = None
+    last: date | None = None
+
+    def __contains__(self, day: date) -> bool:
+        return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
+
+    def edge_months(self) -> set[str]:
+        """The months of which only some days lie in the period."""
+        edges = set()
+        if self.first is not None and self.first.day > 1:
+            edges.add(month_of(self.first))
+        if self.last is not None and self.last.day < monthrange(self.last.year, self.last.month)[1]:
+            edges.add(month_of(self.last))
+        return edges
+
+
+def month_of(day: date) -> str:
+    """The month of a day, `YYYY-MM`."""
+    return day.isoformat()[:7]
+
+
+def figures(tally: Tally, views: tuple[View, ...]) -> dict[str, Any]:
+    """The views of a unit's row."""
+    row: dict[str, Any] = {}
+    if "activity" in views:
+        row["activity"] = {code: tally[code] for code in ACTIVITY_CODES}
+        row["dismissed_by_source"] = {source: tally[f"{DISMISSED}:{source}"] for source in SOURCES}
+    if "cohort" in views:
+        row["cohort"] = _cohort(tally)
+    return row
+
+
+def _cohort(tally: Tally) -> dict[str, Any]:
+    size = tally["detected"]
+    steps = {str(step): tally[f"cohort:{step}"] for step in COHORT_STEPS}
+    not_known = size - steps["reached"]
+    return {
+        "size": size,
+        "detected": size,
+        **steps,
+        NOT_KNOWN: not_known,
+        DISMISSED: tally[f"cohort:{DISMISSED}"],
+        "shares": {code: share(count, size) for code, count in {**steps, NOT_KNOWN: not_known}.items()},
+        "delays": _delays(tally),
+    }
+
+
+def share(part: int, whole: int) -> float | None:
+    """A share between 0 and 1 with four decimals; None of nothing."""
+    return round(part / whole, 4) if whole else None
+
+
+def _delays(tally: Tally) -> dict[str, dict[str, Any]]:
+    histograms: dict[str, dict[int, int]] = {name: {} for name in DELAYS}
+    for measure, count in tally.items():
+        if count and measure.startswith("delay:"):
+            _, name, days = measure.split(":")
+            histograms[name][int(days)] = count
+    return {
+        name: {"n": sum(histogram.values()), "median": median(histogram), "p90": percentile(histogram, 90)}
+        for name, histogram in histograms.items()
+    }
+
+
+def median(histogram: Mapping[int, int]) -> float | int | None:
+    """The middle value, or the mean of the middle two, of values given as value -> how often; None of none."""
+    n = sum(histogram.values())
+    if n == 0:
+        return None
+    low, high = _ranked(histogram, (n + 1) // 2), _ranked(histogram, n // 2 + 1)
+    return low if low == high else (low + high) / 2
+
+
+def percentile(histogram: Mapping[int, int], percent: int) -> int | None:
+    """The smallest value that at least `percent` per cent of all values do not exceed (nearest rank); None of none."""
+    n = sum(histogram.values())
+    return _ranked(histogram, max(1, -(-n * percent // 100))) if n else None
+
+
+def _ranked(histogram: Mapping[int, int], rank: int) -> int:
+    """The value of this rank, from 1, in ascending order."""
+    seen = 0
+    for value in sorted(histogram):
+        seen += histogram[value]
+        if seen >= rank:
+            return value
+    raise ValueError(f"rank {rank} of {seen} values")
+
+
+def has_figures(tally: Tally) -> bool:
+    """Whether anything counts: a tally may hold zeros where youths moved away."""
+    return any(tally.values())

@@ -1,0 +1,133 @@
+"""What reporting does with what it hears: facts grow, figures change, names are noted, all in one transaction a batch.
+
+No event is marked as seen: a fact that an event does not make grow changes nothing. Each youth is loaded once and
+written at most once a batch.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from services.reporting import cells, store
+from services.reporting.freshness import lost, positions_after
+from services.reporting.projection import NOTHING, Change, Fact, ToFact, changes, join
+from shared.bus import Bus
+from shared.clock import random_id
+from shared.consumer import BatchConsumer, Received
+from shared.envelope import Record
+from shared.events import Event, NetworkRegistered, PlatformRegistered, YouthEvent
+from shared.mongo import DuplicateKeyError, Mongo
+from shared.observability import Metrics, set_trace
+from shared.unit_of_work import Tx, UnitOfWork
+
+Facts = Mapping[type[YouthEvent], ToFact]
+Registration = NetworkRegistered | PlatformRegistered
+Registrations = Mapping[type[Registration], str]
+
+
+class FactsConsumer(BatchConsumer):
+    """Applies batches to the facts (`facts`: event -> what it says of its youth) and to the collections of names
+    (`registrations`: event -> collection).
+    """
+
+    def __init__(self, unit_of_work: UnitOfWork, facts: Facts, registrations: Registrations, metrics: Metrics) -> None:
+        super().__init__(unit_of_work, [*facts, *registrations], metrics)
+        self._facts = facts
+        self._registrations = registrations
+
+    async def apply(self, events: Sequence[Received[Event]], records: Sequence[Record]) -> None:
+        """Join what the events say to what is known, and note how far the topics are applied."""
+        learned = self._learned(events)
+        registered = self._registered(events)
+        positions = positions_after(events, records)
+        if events:
+            set_trace(events[0].envelope.trace)
+
+        async def work(tx: Tx) -> None:
+            known = await store.load(tx, learned)
+            grown: dict[str, Fact] = {}
+            changed: list[Change] = []
+            for youth_id, news in learned.items():
+                before = known.get(youth_id)
+                after = news if before is None else join(before, news)
+                if after != before:
+                    grown[youth_id] = after
+                    changed.extend(changes(before, after))
+            await store.save(tx, known, grown)
+            await store.add_changes(tx, changed)
+            for collection, newest in registered.items():
+                await store.register(tx, collection, newest)
+            await store.move(tx, positions)
+
+        if learned or registered or positions:
+            await self._uow.run(work)
+        self._count(events, "applied")
+
+    def _learned(self, events: Sequence[Received[Event]]) -> dict[str, Fact]:
+        """What the events say together of each youth."""
+        learned: dict[str, Fact] = {}
+        for event in events:
+            data = event.data
+            if isinstance(data, YouthEvent):
+                news = self._facts[type(data)](data, event.envelope.time, event.envelope.id)
+                if news != NOTHING:
+                    before = learned.get(data.youth_id)
+                    learned[data.youth_id] = news if before is None else join(before, news)
+        return learned
+
+    def _registered(self, events: Sequence[Received[Event]]) -> dict[str, dict[str, Registration]]:
+        """The newest registration of each network and platform among the events, by collection."""
+        registered: dict[str, dict[str, Registration]] = {}
+        for event in events:
+            data = event.data
+            if isinstance(data, NetworkRegistered | PlatformRegistered):
+                newest = registered.setdefault(self._registrations[type(data)], {})
+                before = newest.get(data.subject())
+                if before is None or before.version < data.version:
+                    newest[data.subject()] = data
+        return registered
+
+
+class Folding:
+    """Keeps the cells up to date with the changes. One replica at a time does it, for less work, not for exactness."""
+
+    def __init__(self, unit_of_work: UnitOfWork, every_s: float) -> None:
+        self._uow = unit_of_work
+        self._every_s = every_s
+        self._owner = random_id()
+
+    async def run(self) -> None:
+        """Fold for as long as the service runs."""
+        while True:
+            while await self._leads() and await cells.fold(self._uow):
+                pass
+            await asyncio.sleep(self._every_s)
+
+    async def _leads(self) -> bool:
+        now = self._uow.clock()
+        try:
+            await self._uow.mongo["leases"].update_one(
+                {"_id": "fold", "$or": [{"owner": self._owner}, {"until": {"$lt": now}}]},
+                {"$set": {"owner": self._owner, "until": now + timedelta(seconds=5 * self._every_s)}},
+                upsert=True,
+            )
+        except DuplicateKeyError:
+            return False
+        return True
+
+
+class LostLogs:
+    """Notices when a topic was made anew, so that its lag is told from its beginning again."""
+
+    def __init__(self, mongo: Mongo, bus: Bus, topics: Sequence[str], every_s: float) -> None:
+        self._mongo = mongo
+        self._bus = bus
+        self._topics = topics
+        self._every_s = every_s
+
+    async def run(self) -> None:
+        """Look for as long as the service runs."""
+        while True:
+            positions = await store.positions(self._mongo)
+            await store.begin_again(self._mongo, lost(positions, await self._bus.end_offsets(self._topics)))
+            await asyncio.sleep(self._every_s)

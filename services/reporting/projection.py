@@ -1,0 +1,217 @@
+"""Figures out of events, pure: what is known of a youth, and in which figures that makes the youth count.
+
+A `Fact` is an element of a join-semilattice: `join` is commutative, associative and idempotent, so events may come
+in any order and any number of times and the fact is the same. Figures are sums of `contributions` of facts; when a
+fact grows, `changes` says what to add to the figures, and what to take away.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import reduce
+from typing import Any, Final, NamedTuple, TypeVar
+
+from services.reporting.indicators import (
+    BREAK_REASONS,
+    COHORT_STEPS,
+    DELAYS,
+    DISMISSED,
+    REACHED_OUTCOMES,
+    RETURN_KINDS,
+    DelayName,
+    Step,
+)
+from shared.events import (
+    ContactAttempted,
+    ContractEnded,
+    ContractSigned,
+    DropoutDetected,
+    DropoutDismissed,
+    InterviewDone,
+    PlacementOffered,
+    TrainingStarted,
+    YouthTransferred,
+)
+
+UNKNOWN_SOURCE: Final = "UNKNOWN"
+
+
+class Dismissal(NamedTuple):
+    """A dismissal; the greatest is the last. `source` is the base whose row was wrong, empty where none is named."""
+
+    on: date
+    time: datetime
+    event_id: str
+    source: str
+
+
+class Assignment(NamedTuple):
+    """Who owns the youth from a day on; the greatest is the latest."""
+
+    on: date
+    time: datetime
+    event_id: str
+    academie: str
+    departement: str
+    platform_id: str
+    network_id: str
+
+
+class Leaf(NamedTuple):
+    """The smallest units a youth counts in."""
+
+    academie: str
+    departement: str
+    network_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What is known of one youth: the first day of each step, the last detection and dismissal, the latest owner."""
+
+    first: Mapping[Step, date] = field(default_factory=dict)
+    last_detected: date | None = None
+    dismissal: Dismissal | None = None
+    assignment: Assignment | None = None
+
+
+NOTHING: Final = Fact()
+
+ToFact = Callable[[Any, datetime, str], Fact]
+"""What one event says of its youth; arguments are the event's data, its time and its identifier."""
+
+
+def detected(event: DropoutDetected, time: datetime, event_id: str) -> Fact:
+    """Found in a list, came by himself, or seen again: detected, and assigned."""
+    owner = Assignment(event.on, time, event_id, event.academie, event.departement, event.platform_id, event.network_id)
+    return Fact({"detected": event.on}, last_detected=event.on, assignment=owner)
+
+
+def dismissed(event: DropoutDismissed, time: datetime, event_id: str) -> Fact:
+    """Needs no follow-up, unless detected later."""
+    return Fact(dismissal=Dismissal(event.on, time, event_id, event.source or ""))
+
+
+def transferred(event: YouthTransferred, time: datetime, event_id: str) -> Fact:
+    """Another platform and network own the youth."""
+    owner = Assignment(event.on, time, event_id, event.academie, event.departement, event.platform_id, event.network_id)
+    return Fact(assignment=owner)
+
+
+def attempted(event: ContactAttempted, _time: datetime, _event_id: str) -> Fact:
+    """A contact was tried; reached by some outcomes."""
+    if event.outcome in REACHED_OUTCOMES:
+        return Fact({"attempted": event.on, "reached": event.on})
+    return Fact({"attempted": event.on})
+
+
+def interviewed(event: InterviewDone, _time: datetime, _event_id: str) -> Fact:
+    """Interviewed, and thereby reached."""
+    return Fact({"interviewed": event.on, "reached": event.on})
+
+
+def offered(event: PlacementOffered, _time: datetime, _event_id: str) -> Fact:
+    """A place was offered."""
+    return Fact({"offered": event.on})
+
+
+def contracted(event: ContractSigned, _time: datetime, _event_id: str) -> Fact:
+    """A contract was signed: taken in charge."""
+    return Fact({"contracted": event.on})
+
+
+def started(event: TrainingStarted, _time: datetime, _event_id: str) -> Fact:
+    """Returned to training, or in civic service; other kinds count in neither."""
+    if event.kind in RETURN_KINDS:
+        return Fact({"returned": event.on})
+    return Fact({"civic_service": event.on}) if event.kind == "civic_service" else NOTHING
+
+
+def ended(event: ContractEnded, _time: datetime, _event_id: str) -> Fact:
+    """Broken off for some reasons; at its term or for a job it is not."""
+    return Fact({"broken": event.on}) if event.reason in BREAK_REASONS else NOTHING
+
+
+T = TypeVar("T", date, Dismissal, Assignment)
+
+
+def _later(one: T | None, other: T | None) -> T | None:
+    if one is None:
+        return other
+    return one if other is None else max(one, other)
+
+
+def join(one: Fact, other: Fact) -> Fact:
+    """All that two facts of the same youth say together."""
+    first = {**one.first, **other.first}
+    for step in one.first.keys() & other.first.keys():
+        first[step] = min(one.first[step], other.first[step])
+    return Fact(
+        first,
+        _later(one.last_detected, other.last_detected),
+        _later(one.dismissal, other.dismissal),
+        _later(one.assignment, other.assignment),
+    )
+
+
+def join_all(facts: Iterable[Fact]) -> Fact:
+    """All that the facts say together, in whatever order."""
+    return reduce(join, facts, NOTHING)
+
+
+def is_dismissed(fact: Fact) -> bool:
+    """Whether the last dismissal holds: it is on or after the day of the last detection."""
+    return fact.dismissal is not None and (fact.last_detected is None or fact.dismissal.on >= fact.last_detected)
+
+
+def leaf_of(fact: Fact) -> Leaf | None:
+    """Where the youth counts; None while no owner is known: then only in the national figures."""
+    owner = fact.assignment
+    return None if owner is None else Leaf(owner.academie, owner.departement, owner.network_id)
+
+
+Contribution = tuple[date, str]
+"""A youth counts one on this day, in this measure. Measures are, by the day of the event, a code of the register or
+`dismissed:<source>`; by the day of first detection `cohort:<code>` and `delay:<name>:<days>`."""
+
+_COHORT: Final[Mapping[Step, str]] = {step: f"cohort:{step}" for step in COHORT_STEPS}
+_COHORT_DISMISSED: Final = f"cohort:{DISMISSED}"
+_DELAYS: Final[tuple[tuple[DelayName, Step, Step], ...]] = tuple(
+    (name, begin, end) for name, (begin, end) in DELAYS.items()
+)
+
+
+def contributions(fact: Fact) -> set[Contribution]:
+    """All that the youth counts in, one each."""
+    cohort = fact.first.get("detected")
+    if fact.dismissal is not None and is_dismissed(fact):
+        on = fact.dismissal.on
+        counted = {(on, DISMISSED), (on, f"{DISMISSED}:{fact.dismissal.source or UNKNOWN_SOURCE}")}
+        if cohort is not None:
+            counted.add((cohort, _COHORT_DISMISSED))
+        return counted
+    counted = {(day, str(step)) for step, day in fact.first.items()}
+    if cohort is not None:
+        counted.update((cohort, _COHORT[step]) for step in fact.first if step != "detected")
+        for name, begin, end in _DELAYS:
+            if begin in fact.first and end in fact.first:
+                days = max(0, (fact.first[end] - fact.first[begin]).days)
+                counted.add((cohort, f"delay:{name}:{days}"))
+    return counted
+
+
+Change = tuple[Leaf | None, date, str, int]
+"""Add the last (1 or -1) to a measure of a day in a leaf."""
+
+
+def changes(before: Fact | None, after: Fact) -> Iterator[Change]:
+    """What to add to the figures when a youth's fact grows from `before` (None: not known) to `after`."""
+    old = contributions(before) if before is not None else set()
+    new = contributions(after)
+    old_leaf = leaf_of(before) if before is not None else None
+    new_leaf = leaf_of(after)
+    moved = old_leaf != new_leaf
+    for day, measure in old if moved else old - new:
+        yield old_leaf, day, measure, -1
+    for day, measure in new if moved else new - old:
+        yield new_leaf, day, measure, 1

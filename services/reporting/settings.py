@@ -1,0 +1,27 @@
+"""What the reporting service needs to know."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import ServiceSettings
+
+
+class ReportingSettings(ServiceSettings):
+    """Reporting's settings: the shared ones, and how it folds figures."""
+
+    # By name as well as by alias: `ReportingSettings(port=...)` works, while a bare PORT in the environment does not.
+    model_config = SettingsConfigDict(populate_by_name=True)
+
+    service: str = "reporting"
+    port: int = Field(8104, validation_alias="FOQUALE_REPORTING_PORT", description="HTTP port.")
+    batch_records: int = Field(
+        5_000,
+        ge=1,
+        description="Most records of one batch; the larger, the less often a youth is written while catching up.",
+    )
+    fold_every_s: float = Field(
+        0.5,
+        gt=0,
+        description="How often the changes of the figures are folded into the cells; reads never wait for it.",
+    )
+    lost_logs_every_s: float = Field(10.0, gt=0, description="How often to look whether a topic was made anew.")

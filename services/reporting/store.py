@@ -1,0 +1,170 @@
+"""What a batch writes: facts, the changes of the figures, how far the topics are applied, names of networks.
+
+    facts       one document a youth, `_id` is the youth_id (shard key)
+    changes     one document or a few a batch: what it adds to the figures of which leaf and day; only ever inserted,
+                so that two replicas never write the same figure. Folded into `cells` later (`cells.py`).
+    positions   one document a partition: the offset of the next record to apply, and the time of the last event
+    networks, platforms   the latest registration of each, for labels
+
+Days are ISO texts; times of facts are ISO texts in UTC with microseconds, as their order decides.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from typing import Final
+
+from services.reporting.freshness import Partition, Position
+from services.reporting.indicators import Step
+from services.reporting.projection import Assignment, Change, Dismissal, Fact, Leaf
+from shared.clock import event_id
+from shared.events import Event
+from shared.mongo import Document, Index, InsertOne, Mongo, ReplaceOne, Session, UpdateOne
+from shared.unit_of_work import Tx
+
+FACTS: Final = "facts"
+CHANGES: Final = "changes"
+POSITIONS: Final = "positions"
+COLLECTIONS: Final = (FACTS, CHANGES, POSITIONS, "networks", "platforms", "cells")
+INDEXES: Final = (Index("cells", "by_month", (("level", 1), ("month", 1), ("code", 1))),)
+
+_MOST_FIGURES = 50_000  # of one document of `changes`, which MongoDB limits to 16 MB
+
+
+async def load(tx: Tx, youth_ids: Iterable[str]) -> dict[str, Fact]:
+    """The facts of those youths that are known."""
+    rows = await tx[FACTS].find({"_id": {"$in": list(youth_ids)}}, session=tx.session).to_list(None)
+    return {row["_id"]: _fact(row) for row in rows}
+
+
+async def save(tx: Tx, known: Mapping[str, Fact], grown: Mapping[str, Fact]) -> None:
+    """Write the grown facts whole; `known` holds those that were there before."""
+    if grown:
+        await tx[FACTS].bulk_write(
+            [
+                ReplaceOne({"_id": youth_id}, _document(youth_id, fact))
+                if youth_id in known
+                else InsertOne(_document(youth_id, fact))
+                for youth_id, fact in grown.items()
+            ],
+            ordered=False,
+            session=tx.session,
+        )
+
+
+async def add_changes(tx: Tx, changes: Iterable[Change]) -> None:
+    """Write down what the batch adds to the figures; what cancels out is left away."""
+    sums: Counter[tuple[Leaf | None, date, str]] = Counter()
+    for leaf, day, measure, count in changes:
+        sums[leaf, day, measure] += count
+    days: dict[Leaf | None, dict[str, dict[str, int]]] = defaultdict(dict)
+    documents: list[Document] = []
+    figures = 0
+    for (leaf, day, measure), count in sums.items():
+        if count:
+            days[leaf].setdefault(day.isoformat(), {})[measure] = count
+            figures += 1
+            if figures == _MOST_FIGURES:
+                documents.append(_changes(days))
+                days.clear()
+                figures = 0
+    if days:
+        documents.append(_changes(days))
+    if documents:
+        await tx[CHANGES].insert_many(documents, session=tx.session)
+
+
+def _changes(days: Mapping[Leaf | None, Mapping[str, Mapping[str, int]]]) -> Document:
+    leaves = [{"leaf": None if leaf is None else list(leaf), "days": dict(of_leaf)} for leaf, of_leaf in days.items()]
+    return {"_id": event_id(), "leaves": leaves}
+
+
+def leaf_of(row: Document) -> Leaf | None:
+    """The leaf of one entry of a document of `changes`."""
+    return None if row["leaf"] is None else Leaf(*row["leaf"])
+
+
+async def move(tx: Tx, positions: Mapping[Partition, Position]) -> None:
+    """Note how far the topics are applied; never backwards, as a replica that lost a partition may come late."""
+    if positions:
+        await tx[POSITIONS].bulk_write(
+            [
+                UpdateOne(
+                    {"_id": f"{topic}|{partition}"},
+                    {
+                        "$setOnInsert": {"topic": topic, "partition": partition},
+                        "$max": {"next": position.next_offset}
+                        | ({"last_event_time": position.last_event_time} if position.last_event_time else {}),
+                    },
+                    upsert=True,
+                )
+                for (topic, partition), position in positions.items()
+            ],
+            ordered=False,
+            session=tx.session,
+        )
+
+
+async def positions(mongo: Mongo, session: Session | None = None) -> dict[Partition, Position]:
+    """How far the topics are applied."""
+    return {
+        (row["topic"], row["partition"]): Position(row["next"], row.get("last_event_time"))
+        async for row in mongo[POSITIONS].find({}, session=session)
+    }
+
+
+async def begin_again(mongo: Mongo, lost: Mapping[Partition, Position]) -> None:
+    """Count these partitions from 0 again, unless they have moved on meanwhile."""
+    for (topic, partition), position in lost.items():
+        await mongo[POSITIONS].update_one(
+            {"_id": f"{topic}|{partition}", "next": position.next_offset}, {"$set": {"next": 0}}
+        )
+
+
+async def register(tx: Tx, collection: str, registrations: Mapping[str, Event]) -> None:
+    """Keep the registrations that are newer than what is known, by `version`."""
+    if not registrations:
+        return
+    newest: dict[str, Document] = {key: event.model_dump(mode="json") for key, event in registrations.items()}
+    query = {"_id": {"$in": list(newest)}}
+    async for row in tx[collection].find(query, {"version": 1}, session=tx.session):
+        if row["version"] >= newest[row["_id"]]["version"]:
+            del newest[row["_id"]]
+    if newest:
+        await tx[collection].bulk_write(
+            [ReplaceOne({"_id": key}, {"_id": key, **document}, upsert=True) for key, document in newest.items()],
+            ordered=False,
+            session=tx.session,
+        )
+
+
+def _document(youth_id: str, fact: Fact) -> Document:
+    document: Document = {"_id": youth_id, "first": {step: day.isoformat() for step, day in fact.first.items()}}
+    if fact.last_detected is not None:
+        document["last_detected"] = fact.last_detected.isoformat()
+    for name, stamped in (("dismissal", fact.dismissal), ("assignment", fact.assignment)):
+        if stamped is not None:
+            document[name] = stamped._asdict() | {"on": stamped.on.isoformat(), "time": _text(stamped.time)}
+    return document
+
+
+def _fact(row: Document) -> Fact:
+    first: dict[Step, date] = {step: date.fromisoformat(day) for step, day in row["first"].items()}
+    last_detected = row.get("last_detected")
+    return Fact(
+        first,
+        None if last_detected is None else date.fromisoformat(last_detected),
+        Dismissal(**_stamped(row["dismissal"])) if "dismissal" in row else None,
+        Assignment(**_stamped(row["assignment"])) if "assignment" in row else None,
+    )
+
+
+def _stamped(document: Document) -> Document:
+    return document | {
+        "on": date.fromisoformat(document["on"]),
+        "time": datetime.fromisoformat(document["time"]),
+    }
+
+
+def _text(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
