@@ -20,6 +20,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared.envelope import Envelope, Record, to_headers
+from shared.observability import describe
 from shared.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -100,7 +101,7 @@ class Bus:
             except Exception as error:  # noqa: BLE001  whatever it is, the batch must come again
                 progress.failures += 1
                 pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(progress.failures, 10))
-                log.warning("batch_failed", topics=topics, records=len(raw), error=repr(error), pause_s=pause)
+                log.warning("batch_failed", topics=topics, records=len(raw), error=describe(error), pause_s=pause)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 jitter
                 await message.nack()
                 return
@@ -113,7 +114,7 @@ class Bus:
                 await message.consumer.commit(ends)  # type: ignore[call-arg]  # FastStream's protocol is narrower
             except KafkaError as error:
                 # The partitions went to another replica meanwhile: it sees these records again, without effect.
-                log.info("commit_refused", topics=topics, error=repr(error))
+                log.info("commit_refused", topics=topics, error=describe(error))
 
         subscriber(consume)
 

@@ -20,7 +20,7 @@ from shared.dead_letters import Refused
 from shared.envelope import Envelope, Record, Undecodable, from_record
 from shared.events import Event
 from shared.mongo import Index, Mongo, is_outage
-from shared.observability import Metrics, set_trace
+from shared.observability import Metrics, describe, set_trace
 from shared.unit_of_work import Tx, UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -37,6 +37,11 @@ class Received(Generic[E]):
     envelope: Envelope
     data: E
     record: Record
+
+
+def mark_of(event: Received[Any]) -> str:
+    """What makes an event the same event: its source and its identifier (CloudEvents)."""
+    return f"{event.envelope.source}|{event.envelope.id}"
 
 
 Handler = Callable[[Tx, Sequence[Received[Any]]], Awaitable[None]]
@@ -111,7 +116,7 @@ class BatchConsumer(ABC):
         except Exception as error:
             if _comes_again(error) or not good:
                 raise
-            log.warning("batch_applied_one_by_one", records=len(good), error=repr(error))
+            log.warning("batch_applied_one_by_one", records=len(good), error=describe(error))
             for event in good:
                 await self._apply_alone(event)
             await self.apply([], records)
@@ -171,7 +176,7 @@ class BatchConsumer(ABC):
             if _comes_again(error):
                 raise
             code, message = _reason(error)
-            log.exception("event_not_applied", type=event.envelope.type, id=event.envelope.id)
+            log.error("event_not_applied", type=event.envelope.type, id=event.envelope.id, error=describe(error))  # noqa: TRY400  no text
             await self._set_aside([Refused(event.record, code, message)])
 
     def _count(self, events: Sequence[Received[Event]], outcome: str) -> None:
@@ -182,7 +187,7 @@ class BatchConsumer(ABC):
 class Consumer(BatchConsumer):
     """Applies events to one service's store by its table event -> handler.
 
-    `marks` says whether seen events are marked (not needed where the effect is idempotent itself).
+    `mark` says what makes an event the same as one seen before.
     """
 
     def __init__(
@@ -192,11 +197,11 @@ class Consumer(BatchConsumer):
         metrics: Metrics,
         *,
         may_keep: Callable[[Record], bool] = lambda _: True,
-        marks: bool = True,
+        mark: Callable[[Received[Any]], str] = mark_of,
     ) -> None:
         super().__init__(unit_of_work, table, metrics, may_keep=may_keep)
         self._table = table
-        self._marks = marks
+        self._mark = mark
 
     async def apply(self, events: Sequence[Received[Event]], records: Sequence[Record]) -> None:  # noqa: ARG002
         """Hand the events not seen before to their handlers, in one transaction."""
@@ -217,11 +222,9 @@ class Consumer(BatchConsumer):
 
     async def _unseen(self, tx: Tx, events: Sequence[Received[Event]]) -> list[Received[Event]]:
         """The events whose effect is not there yet, each once; marks them in the same transaction."""
-        if not self._marks:
-            return list(events)
         by_id: dict[str, Received[Event]] = {}
         for event in events:
-            by_id.setdefault(f"{event.envelope.source}|{event.envelope.id}", event)
+            by_id.setdefault(self._mark(event), event)
         seen = {
             row["_id"] async for row in tx["inbox"].find({"_id": {"$in": list(by_id)}}, {"_id": 1}, session=tx.session)
         }

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.consumer import NotYet
 from shared.mongo import StoreError
-from shared.observability import set_trace
+from shared.observability import describe, set_trace
 from shared.problems import PROBLEM_JSON, Problem, response
 
 log = structlog.get_logger(__name__)
@@ -64,6 +65,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
     app.add_exception_handler(StoreError, _store)
+    app.add_exception_handler(NotYet, _not_yet)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -97,14 +99,18 @@ async def _http(_request: Request, error: HTTPException) -> Response:
 
 
 async def _store(_request: Request, error: Exception) -> Response:
-    log.warning("store_unavailable", error=repr(error))
+    log.warning("store_unavailable", error=describe(error))
     return response(
         Problem(503, "store_unavailable", "the store does not answer; nothing was done, try again", retry_after_s=2)
     )
 
 
+async def _not_yet(_request: Request, error: NotYet) -> Response:
+    return response(Problem(503, error.code, f"{error.message}; try again in a moment", retry_after_s=2))
+
+
 async def _unexpected(_request: Request, error: Exception) -> Response:
-    log.error("unexpected", error=repr(error), exc_info=error)
+    log.error("unexpected", error=describe(error))
     return response(Problem(500, "unexpected", "an error of ours; it is in the service's log with this trace"))
 
 

@@ -3,7 +3,9 @@
 import logging
 import secrets
 import sys
+import traceback
 from contextvars import ContextVar
+from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -39,6 +41,14 @@ def current_trace() -> str | None:
 def set_trace(traceparent: str | None) -> None:
     """Go on in this trace, or begin a new one."""
     _trace.set(traceparent or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01")
+
+
+def describe(error: BaseException) -> str:
+    """An error for the log: its type, its code and where it rose. Never its text, which may quote a person's data."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    code = getattr(error, "code", None)
+    return f"{type(error).__name__}{'' if code is None else f'({code})'} at {where or 'start'}"
 
 
 class Metrics:

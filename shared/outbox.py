@@ -15,7 +15,7 @@ from shared.bus import Bus, BusError, Outgoing
 from shared.clock import random_id
 from shared.envelope import Envelope
 from shared.mongo import Document, DuplicateKeyError, Mongo, StoreError
-from shared.observability import Metrics
+from shared.observability import Metrics, describe
 from shared.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -68,7 +68,7 @@ class Relay:
                 elif wrote:
                     await self._mongo["signals"].update_one({"_id": "outbox"}, {"$inc": {"n": 1}}, upsert=True)
             except (StoreError, BusError, OSError) as error:
-                log.warning("relay_failed", error=repr(error))
+                log.warning("relay_failed", error=describe(error))
                 await asyncio.sleep(0.5)
             with contextlib.suppress(asyncio.TimeoutError):
                 async with asyncio.timeout(self._settings.relay_poll_s):
@@ -82,7 +82,7 @@ class Relay:
                     async for _ in changes:
                         self._awake.set()
             except StoreError as error:
-                log.info("relay_watch_ended", error=repr(error))
+                log.info("relay_watch_ended", error=describe(error))
                 await asyncio.sleep(2)
 
     async def _lead(self) -> bool:

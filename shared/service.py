@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
+from typing import Any
 
 import structlog
 import uvicorn
@@ -12,10 +13,10 @@ from fastapi import APIRouter, FastAPI
 from shared import commands, dead_letters, dead_letters_api, http
 from shared.bus import Bus, BusError
 from shared.clock import Clock, utc_now
-from shared.consumer import INBOX_INDEXES, BatchConsumer, Consumer, Table
+from shared.consumer import INBOX_INDEXES, BatchConsumer, Consumer, Received, Table, mark_of
 from shared.envelope import Record
 from shared.mongo import Index, Mongo, StoreError
-from shared.observability import Metrics, configure_logging
+from shared.observability import Metrics, configure_logging, describe
 from shared.outbox import Relay, mark_unpublished
 from shared.settings import ServiceSettings
 from shared.unit_of_work import OUTBOX_INDEXES, UnitOfWork
@@ -62,12 +63,12 @@ class Service:
         topics: Sequence[str],
         table: Table,
         *,
-        marks: bool = True,
+        mark: Callable[[Received[Any]], str] = mark_of,
         may_keep: Callable[[Record], bool] = lambda _: True,
         group_suffix: str = "",
     ) -> Consumer:
         """Read the topics (names of the design) and apply their events by the table."""
-        consumer = Consumer(self.unit_of_work, table, self.metrics, marks=marks, may_keep=may_keep)
+        consumer = Consumer(self.unit_of_work, table, self.metrics, mark=mark, may_keep=may_keep)
         self.attach(topics, consumer, group_suffix=group_suffix)
         return consumer
 
@@ -144,7 +145,7 @@ class Service:
             except (StoreError, BusError, OSError) as error:
                 if monotonic() >= give_up_at:
                     raise
-                log.info("waiting", service=self.settings.service, what=what, error=repr(error))
+                log.info("waiting", service=self.settings.service, what=what, error=describe(error))
                 await asyncio.sleep(0.5)
 
     async def _topics_exist(self) -> None:
@@ -157,7 +158,7 @@ class Service:
             try:
                 await step()
             except Exception as error:  # noqa: BLE001  a background step begins again, whatever ended it
-                log.warning("background_failed", step=step.__name__, error=repr(error))
+                log.warning("background_failed", step=step.__name__, error=describe(error))
             await asyncio.sleep(1)
 
     async def _live(self) -> list[tuple[str, str]]:

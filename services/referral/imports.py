@@ -1,0 +1,188 @@
+"""A SIEI list as a stream: read, judged, matched and stored as it comes in, in bounded memory.
+
+Each few hundred rows are one transaction, with the import's counts in it: what GET tells is what has been done. An
+upload that breaks off leaves what was taken in; sent again, those rows count as repeated.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from services.referral.eligibility import Rejected, Row
+from services.referral.handlers import Handlers
+from shared.mongo import Document, DuplicateKeyError, Mongo
+from shared.problems import Problem
+from shared.siei_csv import COLUMNS, BrokenRow, HeaderError, RawRow, SieiReader
+from shared.unit_of_work import Tx, UnitOfWork
+
+_COUNTS = ("rows", "accepted", "matched", "disputed", "repeated")
+_SILENCE = timedelta(seconds=60)
+_DEADLINE_S = 120.0
+
+
+@dataclass
+class _Chunk:
+    """Rows of one transaction."""
+
+    rows: list[Row] = field(default_factory=list)
+    errors: list[Document] = field(default_factory=list)
+    warnings: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.errors)
+
+
+class Imports:
+    """Takes lists in."""
+
+    def __init__(self, unit_of_work: UnitOfWork, handlers: Handlers) -> None:
+        self._uow = unit_of_work
+        self._handlers = handlers
+
+    async def begin(self, import_id: str, key: str | None) -> Document | None:
+        """Begin an import; the one that this `Idempotency-Key` began before, if it did."""
+        now = self._uow.clock()
+        if key:
+            before = await self._uow.mongo["imports"].find_one({"key": key})
+            if before:
+                return before
+        try:
+            await self._uow.mongo["imports"].insert_one(
+                {
+                    "_id": import_id,
+                    **({"key": key} if key else {}),
+                    "state": "running",
+                    **dict.fromkeys(_COUNTS, 0),
+                    "rejected": {},
+                    "warnings": {},
+                    "begun_at": now,
+                    "beat_at": now,
+                }
+            )
+        except DuplicateKeyError as error:
+            before = await self._uow.mongo["imports"].find_one({"key": key}) if key else None
+            if before:
+                return before
+            raise Problem(
+                409, "import_exists", f"there is an import {import_id!r} already; choose another id"
+            ) from error
+        return None
+
+    async def run(self, import_id: str, body: AsyncIterator[bytes]) -> None:
+        """Take in the list that `body` holds."""
+        try:
+            reader = SieiReader()
+            chunk = _Chunk()
+            async for data in body:
+                chunk = await self._take(import_id, chunk, reader.feed(data))
+            chunk = await self._take(import_id, chunk, reader.close())
+            await self._flush(import_id, chunk)
+        except HeaderError as error:
+            await self._end(import_id, "failed", str(error))
+            raise Problem(
+                400,
+                "bad_header",
+                f"line 1: {error}",
+                import_id=import_id,
+                columns=list(COLUMNS),
+            ) from error
+        except BaseException as error:
+            await self._end(import_id, "failed", f"interrupted ({type(error).__name__}); send the list again")
+            raise
+        await self._end(import_id, "done", None)
+
+    async def _take(self, import_id: str, chunk: _Chunk, found: Sequence[RawRow | BrokenRow]) -> _Chunk:
+        today = self._uow.clock().date()
+        for raw in found:
+            judged = self._judge(raw, today)
+            if isinstance(judged, Row):
+                chunk.rows.append(judged)
+                chunk.warnings.update(judged.warnings)
+            else:
+                chunk.rejected[judged.code] += 1
+                chunk.errors.append(_error(import_id, raw.line, judged))
+            if len(chunk) >= self._handlers.settings.rows_per_transaction:
+                await self._flush(import_id, chunk)
+                chunk = _Chunk()
+        return chunk
+
+    def _judge(self, raw: RawRow | BrokenRow, today: Any) -> Row | Rejected:
+        judged = self._handlers.judge(dict(raw.values), today)
+        if isinstance(raw, BrokenRow) and not (isinstance(judged, Rejected) and judged.code == "under_16"):
+            return Rejected("malformed", raw.field or "", raw.message)
+        return judged
+
+    async def _flush(self, import_id: str, chunk: _Chunk) -> None:
+        if not len(chunk):
+            return
+
+        async def work(tx: Tx) -> None:
+            taken = Counter(result.outcome for result in await self._handlers.intake.take(tx, chunk.rows))
+            await self._handlers.begin_campaigns(tx, chunk.rows)
+            counts: dict[str, int] = {"rows": len(chunk), **taken}
+            counts |= {f"rejected.{code}": count for code, count in chunk.rejected.items()}
+            counts |= {f"warnings.{code}": count for code, count in chunk.warnings.items()}
+            await tx["imports"].update_one(
+                {"_id": import_id}, {"$inc": counts, "$set": {"beat_at": tx.now}}, session=tx.session
+            )
+            if chunk.errors:
+                await tx["import_errors"].insert_many(
+                    [dict(error) for error in chunk.errors], ordered=False, session=tx.session
+                )
+
+        await self._uow.run(work, deadline_s=_DEADLINE_S)
+
+    async def _end(self, import_id: str, state: str, reason: str | None) -> None:
+        await self._uow.mongo["imports"].update_one(
+            {"_id": import_id}, {"$set": {"state": state, "reason": reason, "ended_at": self._uow.clock()}}
+        )
+
+    async def find(self, import_id: str) -> Document:
+        """An import as a client sees it; one that fell silent has failed."""
+        row = await self._uow.mongo["imports"].find_one({"_id": import_id})
+        if row is None:
+            raise Problem(404, "unknown_import", f"there is no import {import_id!r}")
+        return self.view(row)
+
+    def view(self, row: Document) -> Document:
+        """The counts of an import."""
+        silent = row["state"] == "running" and self._uow.clock() - row["beat_at"] > _SILENCE
+        return {
+            "import_id": row["_id"],
+            "state": "failed" if silent else row["state"],
+            **{name: row[name] for name in _COUNTS},
+            "rejected": dict(sorted(row["rejected"].items())),
+            "warnings": dict(sorted(row["warnings"].items())),
+            "reason": "interrupted; send the list again" if silent else row.get("reason"),
+            "begun_at": row["begun_at"].isoformat(),
+            "ended_at": row["ended_at"].isoformat() if row.get("ended_at") else None,
+        }
+
+
+async def errors(mongo: Mongo, import_id: str, cursor: str | None, limit: int) -> tuple[list[Document], str | None]:
+    """Rejected rows of an import in the order of their lines, and the next page's cursor."""
+    query: Document = {"import_id": import_id}
+    if cursor:
+        query["line"] = {"$gt": int(cursor)}
+    rows = await mongo["import_errors"].find(query).sort("line", 1).limit(limit + 1).to_list(None)
+    items = [{name: value for name, value in row.items() if name not in ("_id", "import_id")} for row in rows[:limit]]
+    return items, str(rows[limit - 1]["line"]) if len(rows) > limit else None
+
+
+def _error(import_id: str, line: int, rejected: Rejected) -> Document:
+    error = {
+        "_id": f"{import_id}.{line}",
+        "import_id": import_id,
+        "line": line,
+        "field": rejected.field,
+        "code": rejected.code,
+        "message": rejected.message,
+    }
+    if rejected.value is not None:
+        error["value"] = rejected.value
+    if rejected.suggestion is not None:
+        error["suggestion"] = rejected.suggestion
+    return error
