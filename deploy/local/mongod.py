@@ -12,6 +12,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from deploy.local.binaries import find_binary
 from deploy.local.data_directory import DataDirectory
 from deploy.local.errors import LocalBackendError
+from deploy.local.libraries import library_environment
 from deploy.local.processes import HOST, Process
 from deploy.local.server import LocalServer
 
@@ -63,6 +64,7 @@ class Mongod(LocalServer):
                 *self._arguments,
             ],
             log=self._log,
+            environment=library_environment(program, self._data.path / "libraries"),
             inherited=self._inherited(),
         )
 
