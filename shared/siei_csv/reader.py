@@ -48,7 +48,7 @@ class SieiReader:
         self._tail = rest
         if not block:
             return []
-        self._after_cr = block.endswith(b"\r")
+        self._after_cr = chunk.endswith(b"\r")
         return self._read(block, final=False)
 
     def close(self) -> list[RawRow | BrokenRow]:
