@@ -193,7 +193,8 @@ class Layout:
 
     def _best_effort(self, cells: list[str]) -> dict[str, str]:
         """The cells by position; a birth date that a lost or an extra delimiter shifted is put back in its place."""
-        clean = [_UNDECODED.sub("\ufffd", cell).replace("\0", "").strip() for cell in cells]
+        near = cells[: 2 * self.width]
+        clean = [_UNDECODED.sub("\ufffd", cell).replace("\0", "").strip() for cell in near]
         values = {column: clean[i] if (i := self.found[column]) < len(clean) else "" for column in COLUMNS}
         if parse_iso_date(values["birth_date"]) is None:
             birth, left = self.found["birth_date"], self.found["left_on"]
