@@ -2,15 +2,21 @@
 
 Run by `make setup`, before anything is installed: standard library only, and readable by any Python 3, so that an old
 one gets a sentence and not a SyntaxError. uv is taken from PATH when it is new enough, else a pinned one is installed
-into `.foquale/tools`. Where pip is set up for an index of its own (PIP_INDEX_URL, pip.conf, UV_DEFAULT_INDEX), the
-packages come from there; the lock file's hashes hold all the same.
+into `.foquale/tools`: by pip, or without it from where uv.lock says, checked by its hash. Where pip is set up for an
+index of its own (PIP_INDEX_URL, pip.conf, UV_DEFAULT_INDEX), the packages come from there; the lock file's hashes hold
+all the same.
 """
 
+import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
+import urllib.request
+import zipfile
+from io import BytesIO
 from pathlib import Path
 
 UV_VERSION = "0.13.9"
@@ -66,18 +72,45 @@ def find_uv(python):
     requirement = "uv=={}".format(UV_VERSION)
     pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if run([python, "-c", "import ensurepip, venv"], quiet=True) and run([python, "-m", "venv", str(TOOLS)]):
-        installed = run([str(TOOLS / "bin" / "python"), *pip, requirement])
+        run([str(TOOLS / "bin" / "python"), *pip, requirement])
     elif run([python, "-m", "pip", "--version"], quiet=True):
-        installed = run([python, *pip, "--target", str(TOOLS / "packages"), requirement])
+        run([python, *pip, "--target", str(TOOLS / "packages"), requirement])
     else:
-        raise SetupError(
-            "{} can neither make virtual environments nor run pip. Install the package python3-venv "
-            "(Debian, Ubuntu: sudo apt-get install python3-venv), or uv, then try again.".format(python)
-        )
+        unpack_locked_uv(python)
     for candidate in local:
-        if installed and os.access(str(candidate), os.X_OK):
+        if os.access(str(candidate), os.X_OK):
             return str(candidate)
     raise SetupError("uv could not be installed (see above). Is a package index within reach?")
+
+
+def unpack_locked_uv(python):
+    """Without pip: download the wheel of uv that uv.lock names for this platform, and take the program out of it."""
+    remedy = (
+        "{} can neither make virtual environments nor run pip. Install the package python3-venv "
+        "(Debian, Ubuntu: sudo apt-get install python3-venv), or uv, then try again.".format(python)
+    )
+    tag = "manylinux" if sys.platform == "linux" else "macosx"
+    machine = platform.machine().lower()
+    entry = re.compile(
+        r'url = "([^"]+/uv-{}-[^"/]*{}[^"/]*_{}[.]whl)", hash = "sha256:([0-9a-f]+)"'.format(
+            re.escape(UV_VERSION), tag, machine
+        )
+    )
+    wheel = entry.search((ROOT / "uv.lock").read_text(encoding="utf-8"))
+    if wheel is None:
+        raise SetupError(remedy)
+    try:
+        with urllib.request.urlopen(wheel.group(1), timeout=60) as answer:
+            content = answer.read()
+    except OSError as error:
+        raise SetupError("{} (Without pip, uv itself could not be fetched either: {}.)".format(remedy, error)) from None
+    if hashlib.sha256(content).hexdigest() != wheel.group(2):
+        raise SetupError("the uv that was fetched is not the one of uv.lock: its hash differs.")
+    program = TOOLS / "bin" / "uv"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        program.write_bytes(archive.read("uv-{}.data/scripts/uv".format(UV_VERSION)))
+    program.chmod(0o755)
 
 
 def install(uv, python):

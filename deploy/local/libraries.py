@@ -25,8 +25,9 @@ def library_environment(program: Path, scratch: Path) -> dict[str, str]:
     complaint = _complaint(program, {})
     if complaint is None:
         return {}
-    if re.search(r"lib(curl|ssl|crypto)\.so", complaint) and _link_carried(scratch):
-        paths = [str(scratch), os.environ.get("LD_LIBRARY_PATH", "")]
+    carried = _link_carried(scratch) if re.search(r"lib(curl|ssl|crypto)\.so", complaint) else None
+    if carried is not None:
+        paths = [str(scratch), str(carried), os.environ.get("LD_LIBRARY_PATH", "")]
         environment = {"LD_LIBRARY_PATH": ":".join(path for path in paths if path)}
         complaint = _complaint(program, environment)
         if complaint is None:
@@ -58,23 +59,26 @@ def _complaint(program: Path, environment: dict[str, str]) -> str | None:
     return said[-1] if said else f"exit code {done.returncode}."
 
 
-def _link_carried(scratch: Path) -> bool:
-    """Fill `scratch` with links to the carried libraries; False when the carrier is not installed or lacks one."""
+def _link_carried(scratch: Path) -> Path | None:
+    """Fill `scratch` with links to the carried libraries; their folder, where those are that they need in turn.
+
+    None when the carrier is not installed or lacks one.
+    """
     try:
         files = metadata.files(CARRIER) or []
     except metadata.PackageNotFoundError:
-        return False
+        return None
     found = {}
     for wanted in CARRIED:
         stem, version = wanted.split(".so.")
         pattern = re.compile(rf"{re.escape(stem)}-[0-9a-f]+\.so\.{version}(\.\d+)*")
         match = next((file for file in files if pattern.fullmatch(file.name)), None)
         if match is None:
-            return False
+            return None
         found[wanted] = Path(str(match.locate())).resolve()
     scratch.mkdir(parents=True, exist_ok=True)
     for wanted, source in found.items():
         link = scratch / wanted
         link.unlink(missing_ok=True)
         link.symlink_to(source)
-    return True
+    return found[CARRIED[0]].parent
