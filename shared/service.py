@@ -101,6 +101,7 @@ class Service:
     def app(self, title: str, routers: Sequence[APIRouter]) -> FastAPI:
         """The ASGI application."""
         app = FastAPI(title=f"FOQUALE {title}", version="1", lifespan=self._lifespan, responses=http.PROBLEMS)
+        app.state.service = self
         app.state.unit_of_work = self.unit_of_work
         http.install(app)
         for router in routers:
@@ -110,10 +111,14 @@ class Service:
         app.include_router(http.metrics_router(self.metrics.registry, self._refresh_metrics))
         return app
 
-    @asynccontextmanager
-    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+    async def prepare_store(self) -> None:
+        """Create the collections and indexes that are missing; a start does it too."""
         await self._patiently("store", self.mongo.ping)
         await self.mongo.ensure(self._collections, self._indexes)
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        await self.prepare_store()
         if self.settings.republish:
             log.info("republishing", events=await mark_unpublished(self.mongo))
         for step in self._before:
