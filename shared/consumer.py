@@ -151,7 +151,8 @@ class BatchConsumer(ABC):
             except Undecodable as error:
                 refused.append(Refused(record, error.code, error.message))
             except ValidationError as error:
-                refused.append(Refused(record, "invalid_data", _first_error(error)))
+                broken = error.errors(include_url=False)[0]["type"] == "json_invalid"
+                refused.append(Refused(record, "bad_json" if broken else "invalid_data", _first_error(error)))
         return good, refused
 
     async def _set_aside(self, refused: Sequence[Refused]) -> None:

@@ -120,7 +120,7 @@ class Imports:
             return
 
         async def work(tx: Tx) -> None:
-            taken = Counter(result.outcome for result in await self._handlers.intake.take(tx, chunk.rows))
+            taken: Counter[str] = Counter(result.outcome for result in await self._handlers.intake.take(tx, chunk.rows))
             await self._handlers.begin_campaigns(tx, chunk.rows)
             counts: dict[str, int] = {"rows": len(chunk), **taken}
             counts |= {f"rejected.{code}": count for code, count in chunk.rejected.items()}

@@ -19,7 +19,7 @@ class ReferralSettings(ServiceSettings):
 
     excluding_diplomas: frozenset[str] = Field(
         DIPLOMAS,
-        description="Diplomas whose holder is no dropout (code de l'éducation, D313-59; the bac technologique by choice).",
+        description="Diplomas whose holder is no dropout (D313-59; the bac technologique by choice).",
     )
     require_coverage: bool = Field(
         True, description="Take rows in only once every département has a platform; else the nearest owner serves."
