@@ -7,7 +7,7 @@ KAFKA_JARS := .foquale/kafka-jars
 SETUP := .venv/.foquale-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check lint format types contracts docs kafka-jars clean moved
+.PHONY: help setup demo up test check lint format types contracts kafka-jars clean moved
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -34,11 +34,14 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"backends: {config.stash[BACKENDS]}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by marker
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip, and say so, what this session's backends cannot show."""
+    """Mark what uses a broker; skip, and say so, what this session's backends cannot show."""
     apache = config.stash[BACKENDS].apache_kafka
     with_docker = any(item.get_closest_marker("docker") for item in items) and docker("version")
     for item in items:
+        if "kafka" in getattr(item, "fixturenames", ()):
+            item.add_marker("on_kafka")
         if item.get_closest_marker("apache_kafka") and not apache:
             item.add_marker(pytest.mark.skip(reason="needs Apache Kafka: FOQUALE_KAFKA=apache"))
         if item.get_closest_marker("docker") and not with_docker:

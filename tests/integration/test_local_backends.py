@@ -134,7 +134,6 @@ async def make_topic(kafka: Kafka, name: str, partitions: int) -> None:
     assert [error[1] for error in answer.topic_errors] == [0]
 
 
-@pytest.mark.both_kafkas
 async def test_records_keep_their_order_within_a_partition_and_a_group_goes_on_where_it_was(
     kafka: Kafka, unique: str
 ) -> None:
@@ -170,7 +169,6 @@ async def test_records_keep_their_order_within_a_partition_and_a_group_goes_on_w
     assert record.value == b"new"
 
 
-@pytest.mark.both_kafkas
 async def test_two_members_of_a_group_share_the_partitions_and_one_takes_over(kafka: Kafka, unique: str) -> None:
     await make_topic(kafka, unique, partitions=4)
 
