@@ -26,7 +26,7 @@ class ServiceSettings(BaseSettings):
     kafka_session_ms: int = Field(
         10_000,
         ge=1_000,
-        description="A consumer this long silent loses its partitions; the embedded broker forms a group in half of it.",
+        description="Silent for so long, a consumer loses its partitions. The embedded broker forms a group in half of it.",
     )
     topic_prefix: str = Field("", description="Put before every topic and group name, so that deployments can share.")
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -12,34 +11,11 @@ import pytest
 
 from services.referral.app import app
 from services.referral.settings import ReferralSettings
-from shared.bus import ensure_topics
-from shared.envelope import Envelope
-from shared.events import TOPICS, PlatformRegistered, SieiDropout
-from shared.reference import load
+from shared.events import SieiDropout
 from tests.backends import Kafka
 from tests.support.probe import consume, eventually, produce, running
+from tests.support.referral import know_platforms, prepare, send, youths
 from tests.support.siei import as_csv, ine, row
-
-
-def platform(departement: str, platform_id: str, *communes: str, at: int = 1) -> Envelope:
-    academie = load().academie_of(departement, datetime(2013, 3, 31, tzinfo=UTC).date())
-    data = PlatformRegistered(
-        platform_id=platform_id,
-        name=platform_id,
-        departement=departement,
-        academie=academie or "01",
-        communes=communes,
-        default_network_id=f"FOQ-{departement}",
-        registered_at=datetime(2013, 1, at, tzinfo=UTC),
-    )
-    return Envelope(
-        id=f"{platform_id}-{at}",
-        type=data.TYPE,
-        source="/foquale/catalogue",
-        subject=platform_id,
-        time=datetime(2013, 1, at, tzinfo=UTC),
-        data=data.model_dump_json().encode(),
-    )
 
 
 def siei(event_id: str, data: Any) -> dict[str, Any]:
@@ -48,28 +24,7 @@ def siei(event_id: str, data: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def settings(mongo_url: str, kafka: Kafka, db_name: str, topic_prefix: str) -> ReferralSettings:
-    settings = ReferralSettings(
-        port=0,
-        mongo_url=mongo_url,
-        mongo_prefix=f"{db_name}_",
-        kafka_bootstrap=kafka.bootstrap,
-        kafka_idempotence=kafka.supports_idempotence,
-        kafka_session_ms=2_000,
-        kafka_partitions=3,
-        topic_prefix=topic_prefix,
-        require_coverage=False,
-        rows_per_transaction=50,
-    )
-    await ensure_topics(settings, [settings.topic(topic) for topic in TOPICS])
-    await produce(
-        settings.kafka_bootstrap,
-        settings.topic("catalogue.events"),
-        platform("01", "PSAD-01"),
-        platform("01", "PSAD-AMBERIEU", "01004"),
-        platform("2A", "PSAD-2A"),
-        platform("13", "PSAD-13"),
-    )
-    return settings
+    return await prepare(mongo_url, kafka, db_name, topic_prefix)
 
 
 @pytest.fixture
@@ -77,37 +32,6 @@ async def referral(settings: ReferralSettings) -> AsyncIterator[httpx.AsyncClien
     async with running(app(settings)) as client:
         await know_platforms(settings)
         yield client
-
-
-async def know_platforms(settings: ReferralSettings) -> None:
-    from shared.mongo import Mongo
-
-    mongo = Mongo(settings.mongo_url, settings.database)
-
-    async def known() -> bool:
-        return await mongo["platforms"].count_documents({}) == 4
-
-    await eventually(known, what="the directory")
-    await mongo.close()
-
-
-async def send(client: httpx.AsyncClient, *rows: dict[str, str]) -> dict[str, Any]:
-    answer = await client.post("/v1/siei/imports", content=as_csv(rows), headers={"Content-Type": "text/csv"})
-    assert answer.status_code == 202, answer.text
-    return dict((await client.get(f"/v1/siei/imports/{answer.json()['import_id']}")).json())
-
-
-async def youths(client: httpx.AsyncClient, **filters: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    cursor: str | None = None
-    while True:
-        page = (
-            await client.get("/v1/youths", params={"limit": "3", **filters, **({"cursor": cursor} if cursor else {})})
-        ).json()
-        found += page["items"]
-        cursor = page["next"]
-        if cursor is None:
-            return found
 
 
 async def test_a_list_is_counted_by_what_became_of_its_rows(
