@@ -1,7 +1,7 @@
 """What all events have in common."""
 
 from datetime import date
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -42,3 +42,15 @@ Kind = Literal[
 Track = Literal["professional", "general", "technological"]
 Sex = Literal["F", "M"]
 Source = Literal["SCOLARITE", "AGRICULTURE", "APPRENTISSAGE", "MISSION_LOCALE", "ETABLISSEMENT"]
+
+# The same field means the same in every event.
+AcademieCode = Annotated[str, Field(description="Code of the académie that the département belongs to on that day.")]
+DepartementCode = Annotated[str, Field(description="Code of the département: 59, 2A, 974.")]
+PlatformId = Annotated[str, Field(description="The platform (PSAD).")]
+NetworkId = Annotated[str, Field(description="The FOQUALE network.")]
+SolutionId = Annotated[str, Field(description="The solution in the catalogue.")]
+PlacementId = Annotated[str, Field(description="The offer of a seat.")]
+ContractId = Annotated[str, Field(description="The contract FQE.")]
+KindOf = Annotated[Kind, Field(description="What kind of solution it is.")]
+TrackOf = Annotated[Track | None, Field(description="The track (voie); null where there is none.")]
+Version = Annotated[int, Field(description="Grows with each change; of two events, the greater holds.")]

@@ -1,11 +1,23 @@
 """What the catalogue publishes: networks, platforms, solutions, and the offers that hold a seat."""
 
 from datetime import date, datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.events.base import Event, Kind, Track, YouthEvent
+from shared.events.base import (
+    AcademieCode,
+    DepartementCode,
+    Event,
+    KindOf,
+    NetworkId,
+    PlacementId,
+    PlatformId,
+    SolutionId,
+    TrackOf,
+    Version,
+    YouthEvent,
+)
 
 
 class NetworkRegistered(Event):
@@ -14,11 +26,11 @@ class NetworkRegistered(Event):
     TYPE: ClassVar[str] = "fr.foquale.catalogue.network-registered.v1"
     TOPIC: ClassVar[str] = "catalogue.events"
 
-    network_id: str
-    name: str
-    academie: str
-    platform_ids: tuple[str, ...]
-    version: int = Field(default=1, description="Grows with each registration of this network.")
+    network_id: NetworkId
+    name: str = Field(description="Its name.")
+    academie: AcademieCode
+    platform_ids: tuple[str, ...] = Field(description="The platforms it serves; a platform may have several networks.")
+    version: Version = 1
 
     def subject(self) -> str:
         return self.network_id
@@ -30,14 +42,14 @@ class PlatformRegistered(Event):
     TYPE: ClassVar[str] = "fr.foquale.catalogue.platform-registered.v1"
     TOPIC: ClassVar[str] = "catalogue.events"
 
-    platform_id: str
-    name: str
-    departement: str
-    academie: str
-    communes: tuple[str, ...] = ()
-    default_network_id: str
+    platform_id: PlatformId
+    name: str = Field(description="Its name.")
+    departement: DepartementCode
+    academie: AcademieCode
+    communes: tuple[str, ...] = Field(default=(), description="COG codes; empty: the whole département.")
+    default_network_id: str = Field(description="The network of the youths assigned to it.")
     registered_at: datetime = Field(description="When; of two platforms that claim a commune, the newer claim holds.")
-    version: int = Field(default=1, description="Grows with each registration of this platform.")
+    version: Version = 1
 
     def subject(self) -> str:
         return self.platform_id
@@ -48,10 +60,10 @@ class SolutionSession(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    session_id: str
-    starts_on: date
-    ends_on: date | None = None
-    places: int
+    session_id: str = Field(description="Unique within the solution.")
+    starts_on: date = Field(description="First day.")
+    ends_on: date | None = Field(default=None, description="Last day, where it is known.")
+    places: int = Field(description="Places in all, taken or free.")
 
 
 class SolutionEvent(Event):
@@ -59,7 +71,7 @@ class SolutionEvent(Event):
 
     TOPIC: ClassVar[str] = "catalogue.events"
 
-    solution_id: str
+    solution_id: SolutionId
 
     def subject(self) -> str:
         return self.solution_id
@@ -68,18 +80,18 @@ class SolutionEvent(Event):
 class SolutionDescribed(SolutionEvent):
     """A solution, whole."""
 
-    title: str
-    kind: Kind
-    track: Track | None = None
-    network_id: str
-    academie: str
-    uai: str | None = None
-    commune: str
-    sector: str | None = None
-    lon: float | None = None
-    lat: float | None = None
-    sessions: tuple[SolutionSession, ...]
-    version: int
+    title: str = Field(description="What a youth reads.")
+    kind: KindOf
+    track: TrackOf = None
+    network_id: NetworkId
+    academie: Annotated[str, Field(description="Code of the network's académie.")]
+    uai: str | None = Field(default=None, description="The school, where there is one.")
+    commune: str = Field(description="Where it is (COG code).")
+    sector: str | None = Field(default=None, description="Code of the field of training.")
+    lon: float | None = Field(default=None, description="Longitude in degrees; with `lat` or not at all.")
+    lat: float | None = Field(default=None, description="Latitude in degrees.")
+    sessions: tuple[SolutionSession, ...] = Field(description="Its dated entries, by start.")
+    version: Version
 
 
 class SolutionPublished(SolutionDescribed):
@@ -99,7 +111,7 @@ class SolutionWithdrawn(SolutionEvent):
 
     TYPE: ClassVar[str] = "fr.foquale.catalogue.solution-withdrawn.v1"
 
-    version: int
+    version: Version
 
 
 class PlacementOffered(YouthEvent):
@@ -108,14 +120,14 @@ class PlacementOffered(YouthEvent):
     TYPE: ClassVar[str] = "fr.foquale.catalogue.placement-offered.v1"
     TOPIC: ClassVar[str] = "catalogue.events"
 
-    placement_id: str
-    solution_id: str
-    kind: Kind
-    track: Track | None = None
-    academie: str
-    network_id: str
-    starts_on: date
-    held_until: datetime
+    placement_id: PlacementId
+    solution_id: SolutionId
+    kind: KindOf
+    track: TrackOf = None
+    academie: Annotated[str, Field(description="Code of the académie of the solution's network.")]
+    network_id: Annotated[str, Field(description="The network that offers the solution; not always the youth's.")]
+    starts_on: date = Field(description="First day of the session.")
+    held_until: datetime = Field(description="Until when the seat is held for an answer (UTC).")
 
 
 class PlacementExpired(YouthEvent):
@@ -124,5 +136,5 @@ class PlacementExpired(YouthEvent):
     TYPE: ClassVar[str] = "fr.foquale.catalogue.placement-expired.v1"
     TOPIC: ClassVar[str] = "catalogue.events"
 
-    placement_id: str
-    solution_id: str
+    placement_id: PlacementId
+    solution_id: SolutionId

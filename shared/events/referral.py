@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from shared.events.base import Sex, Source, YouthEvent
+from shared.events.base import AcademieCode, DepartementCode, NetworkId, PlatformId, Sex, Source, YouthEvent
 
 BirthMonth = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="Month of birth, YYYY-MM.")]
 DismissalReason = Literal["already_in_training", "has_diploma", "out_of_scope", "moved_abroad", "deceased", "error"]
@@ -27,16 +27,16 @@ class DropoutDetected(ReferralEvent):
     source: Source | None = Field(description="Upstream base; null for a youth who came by himself.")
     left_on: str | None = Field(default=None, description="Day the youth left school (ISO date), where known.")
     age: int = Field(description="Whole years on the day of detection.")
-    sex: Sex
-    academie: str
-    departement: str
-    platform_id: str
-    network_id: str
+    sex: Sex = Field(description="As the upstream bases write it.")
+    academie: AcademieCode
+    departement: DepartementCode
+    platform_id: PlatformId
+    network_id: NetworkId
     birth_month: BirthMonth
-    last_school: str | None = Field(default=None, description="UAI.")
-    last_level: str | None = None
-    followed_by_mission_locale: bool | None = None
-    origin: Literal["siei", "spontaneous"]
+    last_school: str | None = Field(default=None, description="UAI of the school the youth left.")
+    last_level: str | None = Field(default=None, description="Class or diploma that the youth prepared, as listed.")
+    followed_by_mission_locale: bool | None = Field(default=None, description="Null where the row does not say.")
+    origin: Literal["siei", "spontaneous"] = Field(description="From a SIEI list, or the youth came by himself.")
 
 
 class DropoutDismissed(ReferralEvent):
@@ -44,8 +44,8 @@ class DropoutDismissed(ReferralEvent):
 
     TYPE: ClassVar[str] = "fr.foquale.referral.dropout-dismissed.v1"
 
-    reason: DismissalReason
-    source: Source | None = None
+    reason: DismissalReason = Field(description="Why.")
+    source: Source | None = Field(default=None, description="Base that listed the youth last; null: he came himself.")
 
 
 class ContactAttempted(ReferralEvent):
@@ -53,8 +53,8 @@ class ContactAttempted(ReferralEvent):
 
     TYPE: ClassVar[str] = "fr.foquale.referral.contact-attempted.v1"
 
-    channel: Channel
-    outcome: ContactOutcome
+    channel: Channel = Field(description="How.")
+    outcome: ContactOutcome = Field(description="What came of it; `declined` is an answer too.")
 
 
 class InterviewDone(ReferralEvent):
@@ -62,10 +62,10 @@ class InterviewDone(ReferralEvent):
 
     TYPE: ClassVar[str] = "fr.foquale.referral.interview-done.v1"
 
-    needs: tuple[str, ...] = ()
-    level: str | None = None
+    needs: tuple[str, ...] = Field(default=(), description="Codes of what the youth needs.")
+    level: str | None = Field(default=None, description="Code of the level reached.")
     wishes: tuple[str, ...] = Field(default=(), description="Sector codes.")
-    mobility_km: int | None = None
+    mobility_km: int | None = Field(default=None, description="How far the youth can travel, in km.")
 
 
 class YouthTransferred(ReferralEvent):
@@ -73,8 +73,8 @@ class YouthTransferred(ReferralEvent):
 
     TYPE: ClassVar[str] = "fr.foquale.referral.youth-transferred.v1"
 
-    from_platform_id: str
-    platform_id: str
-    network_id: str
-    departement: str
-    academie: str
+    from_platform_id: str = Field(description="The platform that answered for the youth before.")
+    platform_id: PlatformId
+    network_id: NetworkId
+    departement: DepartementCode
+    academie: AcademieCode

@@ -3,7 +3,9 @@
 from datetime import date
 from typing import ClassVar, Literal
 
-from shared.events.base import Kind, Track, YouthEvent
+from pydantic import Field
+
+from shared.events.base import ContractId, KindOf, PlacementId, SolutionId, TrackOf, YouthEvent
 
 ReviewOutcome = Literal["on_track", "at_risk", "adjusted"]
 EndReason = Literal["completed", "diploma", "dropped_out", "reoriented", "employment", "moved", "lost"]
@@ -20,8 +22,8 @@ class PlacementAccepted(TrackingEvent):
 
     TYPE: ClassVar[str] = "fr.foquale.tracking.placement-accepted.v1"
 
-    placement_id: str
-    solution_id: str
+    placement_id: PlacementId
+    solution_id: SolutionId
 
 
 class PlacementDeclined(TrackingEvent):
@@ -29,9 +31,9 @@ class PlacementDeclined(TrackingEvent):
 
     TYPE: ClassVar[str] = "fr.foquale.tracking.placement-declined.v1"
 
-    placement_id: str
-    solution_id: str
-    reason: str
+    placement_id: PlacementId
+    solution_id: SolutionId
+    reason: str = Field(description="A code, no free text; `youth_dismissed` where the case was closed meanwhile.")
 
 
 class ContractSigned(TrackingEvent):
@@ -39,14 +41,14 @@ class ContractSigned(TrackingEvent):
 
     TYPE: ClassVar[str] = "fr.foquale.tracking.contract-signed.v1"
 
-    contract_id: str
-    placement_id: str
-    solution_id: str
-    kind: Kind
-    track: Track | None = None
-    tutor_role: str
-    starts_on: date
-    ends_on: date
+    contract_id: ContractId
+    placement_id: PlacementId
+    solution_id: SolutionId
+    kind: KindOf
+    track: TrackOf = None
+    tutor_role: str = Field(description="The tutor's function as a code; the name stays in tracking.")
+    starts_on: date = Field(description="First day agreed.")
+    ends_on: date = Field(description="Last day agreed.")
 
 
 class TrainingStarted(TrackingEvent):
@@ -54,8 +56,8 @@ class TrainingStarted(TrackingEvent):
 
     TYPE: ClassVar[str] = "fr.foquale.tracking.training-started.v1"
 
-    contract_id: str
-    kind: Kind
+    contract_id: ContractId
+    kind: KindOf
 
 
 class ReviewDone(TrackingEvent):
@@ -63,9 +65,9 @@ class ReviewDone(TrackingEvent):
 
     TYPE: ClassVar[str] = "fr.foquale.tracking.review-done.v1"
 
-    contract_id: str
-    outcome: ReviewOutcome
-    next_on: date
+    contract_id: ContractId
+    outcome: ReviewOutcome = Field(description="How it stands.")
+    next_on: date = Field(description="When the next review is due.")
 
 
 class ContractEnded(TrackingEvent):
@@ -73,5 +75,5 @@ class ContractEnded(TrackingEvent):
 
     TYPE: ClassVar[str] = "fr.foquale.tracking.contract-ended.v1"
 
-    contract_id: str
-    reason: EndReason
+    contract_id: ContractId
+    reason: EndReason = Field(description="Why; before the last day agreed, the seat is free again.")
