@@ -16,6 +16,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.protocol.fetch import FetchRequest
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
@@ -68,6 +69,7 @@ class Bus:
             client_id=f"foquale-{settings.service}",
         )
         self._consumers: list[AIOKafkaConsumer] = []
+        self._observing = asyncio.Lock()
         self.subscriptions: list[Progress] = []
 
     def subscribe(self, topics: Sequence[str], group: str, on_batch: OnBatch) -> None:
@@ -178,21 +180,51 @@ class Bus:
             TopicPartition(topic, number) for topic in topics for number in (consumer.partitions_for_topic(topic) or ())
         ]
         ends = await consumer.end_offsets(partitions) if partitions else {}
+        if ends and not self._settings.kafka_idempotence:
+            ends |= await _embedded_end_offsets(consumer, ends)
         return {(partition.topic, partition.partition): offset for partition, offset in ends.items()}
 
     async def _observer(self) -> AIOKafkaConsumer:
         """A consumer of no group that only asks for offsets; made when first needed."""
-        if not self._consumers:
-            consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False)
-            await consumer.start()
-            await consumer.topics()
-            self._consumers.append(consumer)
+        async with self._observing:
+            if not self._consumers:
+                consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False)
+                try:
+                    await consumer.start()
+                    await consumer.topics()
+                except BaseException:
+                    await consumer.stop()
+                    raise
+                self._consumers.append(consumer)
         return self._consumers[0]
 
     async def topics(self) -> set[str]:
         """The topics that the broker has."""
         consumer = await self._observer()
         return set(await consumer.topics())
+
+
+async def _embedded_end_offsets(
+    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """The true ends: the embedded broker counts a partition's last batch as one record, but a fetch tells all of it."""
+    asked: dict[str, list[tuple[int, int, int]]] = {}
+    for partition, offset in ends.items():
+        asked.setdefault(partition.topic, []).append((partition.partition, offset, 1))
+    client = consumer._client  # noqa: SLF001  it has no public way to a high watermark without consuming
+    broker = client.cluster.leader_for_partition(next(iter(ends)))
+    found: dict[TopicPartition, int] = {}
+    if broker in (None, -1):
+        return found
+    for wait_ms in (1, 10, 100):
+        answer = await client.send(broker, FetchRequest(wait_ms, 1, 1, 0, list(asked.items())))
+        for topic, rows in answer.topics:
+            for number, _error, end, *_data in rows:
+                partition = TopicPartition(topic, number)
+                found[partition] = max(ends[partition], end)
+        if len(found) == len(ends):
+            break
+    return found
 
 
 async def ensure_topics(settings: ServiceSettings, topics: Sequence[str], *, deadline_s: float = 60.0) -> None:
