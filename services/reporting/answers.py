@@ -22,7 +22,7 @@ from shared.problems import Problem
 
 log = structlog.get_logger(__name__)
 
-_BROKER_PATIENCE_S = 2.0
+_BROKER_PATIENCE_S = 1.0
 
 
 class Answers:
