@@ -19,14 +19,14 @@ TABLE: Table = {
 }
 
 
-def build(settings: TrackingSettings, clock: Clock = utc_now) -> Service:
+def build(settings: TrackingSettings, *, clock: Clock = utc_now) -> Service:
     """The service with its subscriptions, not started."""
     service = Service(settings, collections=store.COLLECTIONS, indexes=store.INDEXES, clock=clock)
     service.consume(TOPICS, TABLE)
     return service
 
 
-def app(settings: TrackingSettings | None = None, clock: Clock = utc_now) -> FastAPI:
+def app(settings: TrackingSettings | None = None, *, clock: Clock = utc_now) -> FastAPI:
     """The ASGI application; its lifespan starts and stops everything."""
-    service = build(settings or TrackingSettings(), clock)
+    service = build(settings or TrackingSettings(), clock=clock)
     return service.app("tracking", routers(store.Reader(service.mongo)))

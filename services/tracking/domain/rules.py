@@ -52,7 +52,7 @@ def _guardian(terms: Terms, birth_month: str) -> Iterator[Failure]:
     born_year, born_month = (int(part) for part in birth_month.split("-"))
     months_since_majority = (terms.on.year - born_year - MAJORITY) * 12 + terms.on.month - born_month
     if months_since_majority == 0 and terms.adult is None:
-        yield Failure("adult", "adult_needed", f"the youth turns 18 in this month: is he of age on {terms.on}?")
+        yield Failure("adult", "adult_needed", f"the youth turns {MAJORITY} in this month: of age on {terms.on}?")
         return
     minor = months_since_majority < 0 or (months_since_majority == 0 and not terms.adult)
     if minor and terms.signatures.guardian is None:
