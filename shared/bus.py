@@ -21,6 +21,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared.envelope import Envelope, Record, to_headers
+from shared.events import SieiDropout
 from shared.observability import describe
 from shared.settings import ServiceSettings
 
@@ -31,6 +32,7 @@ BusError = KafkaError
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
+_DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass
@@ -69,6 +71,7 @@ class Bus:
             client_id=f"foquale-{settings.service}",
         )
         self._consumers: list[AIOKafkaConsumer] = []
+        self._counts: dict[str, int] = {}
         self._observing = asyncio.Lock()
         self.subscriptions: list[Progress] = []
 
@@ -176,13 +179,25 @@ class Bus:
     async def end_offsets(self, topics: Sequence[str]) -> Mapping[tuple[str, int], int]:
         """For every partition of the topics, the offset that the next record will have."""
         consumer = await self._observer()
-        partitions = [
-            TopicPartition(topic, number) for topic in topics for number in (consumer.partitions_for_topic(topic) or ())
-        ]
+        counts = await self._partition_counts(topics)
+        partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
         ends = await consumer.end_offsets(partitions) if partitions else {}
         if ends and not self._settings.kafka_idempotence:
             ends |= await _embedded_end_offsets(consumer, ends)
         return {(partition.topic, partition.partition): offset for partition, offset in ends.items()}
+
+    async def _partition_counts(self, topics: Sequence[str]) -> dict[str, int]:
+        """How many partitions each topic has; a topic's number is asked for once and, as it never falls, kept."""
+        unknown = sorted(set(topics) - set(self._counts))
+        if unknown:
+            admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka_bootstrap)
+            await admin.start()
+            try:
+                described = await admin.describe_topics(unknown)
+            finally:
+                await admin.close()
+            self._counts |= {each["topic"]: len(each["partitions"]) for each in described if each["partitions"]}
+        return {topic: self._counts[topic] for topic in topics if topic in self._counts}
 
     async def _observer(self) -> AIOKafkaConsumer:
         """A consumer of no group that only asks for offsets; made when first needed."""
@@ -247,7 +262,15 @@ async def _create(settings: ServiceSettings, topics: Sequence[str]) -> None:
         missing = sorted(set(topics) - set(await admin.list_topics()))
         if missing:
             answer = await admin.create_topics(
-                [NewTopic(name, settings.kafka_partitions, settings.kafka_replication) for name in missing]
+                [
+                    NewTopic(
+                        name,
+                        settings.kafka_partitions,
+                        settings.kafka_replication,
+                        topic_configs=_topic_config(settings, name),
+                    )
+                    for name in missing
+                ]
             )
             for row in answer.topic_errors:
                 error = for_code(row[1])
@@ -255,6 +278,24 @@ async def _create(settings: ServiceSettings, topics: Sequence[str]) -> None:
                     raise error(row[0])
     finally:
         await admin.close()
+
+
+def _topic_config(settings: ServiceSettings, topic: str) -> dict[str, str]:
+    """Facts are kept for ever, what holds identity for days (settings). Kafka's own default would drop both in a week.
+
+    A write counts once two replicas have it, where there are three or more.
+    """
+    config = {
+        "cleanup.policy": "delete",
+        "retention.ms": "-1",
+        "retention.bytes": "-1",
+        "min.insync.replicas": str(min(2, max(1, settings.kafka_replication - 1))),
+    }
+    if topic == settings.topic(SieiDropout.TOPIC):
+        config["retention.ms"] = str(settings.siei_retention_days * _DAY_MS)
+        # Only whole segments are dropped: with one segment a day, a record outlives its time by a day at most.
+        config["segment.ms"] = str(_DAY_MS)
+    return config
 
 
 def _record(item: "ConsumerRecord[bytes, bytes]") -> Record:

@@ -23,10 +23,13 @@ class ServiceSettings(BaseSettings):
     kafka_idempotence: bool = Field(True, description="Idempotent producer; the embedded broker refuses it.")
     kafka_partitions: int = Field(12, ge=1, description="Partitions of each topic when this project creates it.")
     kafka_replication: int = Field(1, ge=1, description="Replicas of each partition when this project creates it.")
+    siei_retention_days: int = Field(
+        7, ge=1, description="Days that siei.dropouts keeps a record, for it holds identity; set when it is created."
+    )
     kafka_session_ms: int = Field(
         10_000,
         ge=1_000,
-        description="Silent for so long, a consumer loses its partitions. The embedded broker forms a group in half of it.",
+        description="Silent for so long, a consumer loses its partitions; the embedded broker forms a group in half.",
     )
     topic_prefix: str = Field("", description="Put before every topic and group name, so that deployments can share.")
 
