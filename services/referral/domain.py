@@ -13,7 +13,7 @@ from services.referral.eligibility import Row
 from shared.events import ContactAttempted, DropoutDetected, DropoutDismissed, InterviewDone, YouthTransferred
 from shared.events.base import Sex, Source
 from shared.events.referral import Channel, ContactOutcome, DismissalReason
-from shared.identifiers import IneForm, age_on, identity_key
+from shared.identifiers import IneForm, age_on
 
 Stage = Literal["to_contact", "contacting", "reached", "unreachable", "interviewed"]
 State = Literal["to_contact", "contacting", "reached", "unreachable", "interviewed", "in_contract", "dismissed"]
@@ -83,6 +83,7 @@ class Youth:
     family_name: str
     given_names: str
     birth_date: date
+    identity: str
     sex: Sex
     ine: str | None
     ine_form: IneForm | None
@@ -113,11 +114,6 @@ class Youth:
     interviewed_on: date | None = None
     open_contracts: frozenset[str] = field(default_factory=frozenset)
     ended_contracts: frozenset[str] = field(default_factory=frozenset)
-
-    @property
-    def identity(self) -> str:
-        """See `eligibility.Row.identity`."""
-        return identity_key(self.family_name, self.given_names, self.birth_date)
 
     @property
     def campaigns(self) -> tuple[str, ...]:
@@ -175,6 +171,7 @@ def new_youth(youth_id: str, row: Row, owner: Owner) -> Youth:
         family_name=row.family_name,
         given_names=row.given_names,
         birth_date=row.birth_date,
+        identity=row.identity,
         sex=row.sex,
         ine=row.ine,
         ine_form=row.ine_form,

@@ -91,7 +91,10 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An eligible row. `on` is the day of detection: the list's reference date, or the day the youth came."""
+    """An eligible row. `on` is the day of detection: the list's reference date, or the day the youth came.
+
+    `identity` is the same for two rows that name the same person, as far as names and birth date can tell.
+    """
 
     campaign: str
     on: date
@@ -100,6 +103,7 @@ class Row:
     family_name: str
     given_names: str
     birth_date: date
+    identity: str
     sex: Sex
     commune: str
     departement: str
@@ -125,11 +129,6 @@ class Row:
     def key(self) -> str:
         """The same for two rows that are the same row of the same list."""
         return f"{self.source or 'SPONTANEOUS'}|{self.campaign}|{self.source_row}"
-
-    @property
-    def identity(self) -> str:
-        """The same for two rows that name the same person, as far as names and birth date can tell."""
-        return identity_key(self.family_name, self.given_names, self.birth_date)
 
     @property
     def age(self) -> int:
@@ -294,6 +293,7 @@ def _row(
         family_name=field("family_name"),
         given_names=field("given_names"),
         birth_date=dates.birth,
+        identity=identity_key(field("family_name"), field("given_names"), dates.birth),
         sex=cast(Sex, field("sex")),
         commune=commune,
         departement=departement,
