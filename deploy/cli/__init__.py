@@ -1,0 +1,5 @@
+"""The command line `foquale`."""
+
+from deploy.cli.app import main
+
+__all__ = ["main"]

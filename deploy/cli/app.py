@@ -1,0 +1,164 @@
+"""The commands and their options. Each imports what it needs when it runs, so that help is quick."""
+# ruff: noqa: PLC0415
+
+import asyncio
+import os
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.addresses import addresses
+from deploy.cli.failures import Commands
+
+_DATA_DIR = Path(".foquale")
+
+app = typer.Typer(
+    name="foquale",
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"foquale {metadata.version('foquale')}")
+        raise typer.Exit
+
+
+@app.callback()
+def foquale(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Run France's FOQUALE networks: from the SIEI lists of young people who left school to académie indicators.
+
+    `foquale up` starts everything on this machine, `foquale demo` shows it at work.
+    """
+
+
+@app.command()
+def up(
+    data_dir: Annotated[Path, typer.Option(help="Where the data and the logs are kept.")] = _DATA_DIR,
+) -> None:
+    """Start everything on this machine and keep it running until Ctrl-C.
+
+    A real mongod (replica set), a Kafka-protocol broker and the four services, on 127.0.0.1. Prints `ready` alone on a
+    line when every service answers. Data stay in the data directory for the next start.
+
+    Example: `foquale up --data-dir /var/tmp/foquale`
+    """
+    from deploy.up import run
+
+    run(data_dir)
+
+
+@app.command()
+def demo(
+    data_dir: Annotated[Path, typer.Option(help="Where its data are kept; WIPED at the start.")] = _DATA_DIR / "demo",
+    campaign: Annotated[
+        Path | None, typer.Option(help="Play this simulated campaign (`foquale simulate`) instead of the shipped one.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", envvar="ONCE", help="End when the figures have been shown.")] = False,
+) -> None:
+    """Show everything at work: start it, import a campaign, play the platforms' work, print the indicators.
+
+    The figures are compared with what the campaign must add up to; a difference makes the exit code 1. On a terminal
+    everything then stays up until Ctrl-C.
+
+    Example: `ONCE=1 foquale demo`
+    """
+    from deploy.demo import run
+
+    run(data_dir, campaign, once=once)
+
+
+@app.command("import")
+def import_list(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="A SIEI list: CSV in UTF-8 with a header line.")],
+    errors: Annotated[
+        Path | None, typer.Option(metavar="OUT.csv", help="Write each rejected row's line, column, code and message.")
+    ] = None,
+    referral: Annotated[str | None, typer.Option(metavar="URL", help="Where referral is.")] = None,
+) -> None:
+    """Send a SIEI list to referral and tell what became of its rows.
+
+    Exit code 0, or 2 where rows were rejected, or 1 where the list could not be taken in.
+
+    Example: `foquale import siei-2013-03.csv --errors rejected.csv`
+    """
+    from deploy.cli.send_list import run
+
+    asyncio.run(run(file, errors, addresses(_override(referral=referral))))
+
+
+@app.command()
+def simulate(
+    youths: Annotated[int, typer.Option(min=0, max=5_000_000, help="How many people the lists name.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write; made if need be.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 2013,
+) -> None:
+    """Make up a realistic 2013: two SIEI lists, the platforms' later work, and what all that must add up to.
+
+    Real communes, schools and académies; the people are made up. Writes `siei-2013-03.csv`, `siei-2013-10.csv`,
+    `work.jsonl` and `expected.json`.
+
+    Example: `foquale simulate --youths 2500 --seed 7 --out /tmp/campaign`
+    """
+    from deploy.simulate import simulate as make_up
+    from shared.reference import load
+
+    made = make_up(youths, seed, out, load())
+    typer.echo(f"{made.rows} rows in two lists and {made.work} pieces of work in {out}")
+
+
+@app.command()
+def indicators(
+    *,
+    by: Annotated[
+        str, typer.Option(metavar="LEVELS", help="national, academie, departement, network; several with commas.")
+    ] = "national,academie",
+    first: Annotated[str | None, typer.Option("--from", metavar="D", help="First day of the period (ISO).")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="D", help="Last day of the period (ISO).")] = None,
+    view: Annotated[str, typer.Option(metavar="VIEWS", help="activity, cohort, or both.")] = "activity",
+    code: Annotated[str, typer.Option(metavar="CODES", help="Only these units, e.g. 09,24.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="The service's answer as JSON, and nothing else.")] = False,
+    reporting: Annotated[str | None, typer.Option(metavar="URL", help="Where reporting is.")] = None,
+) -> None:
+    """Show the table of indicators.
+
+    Examples: `foquale indicators --by academie --from 2013-01-01 --to 2013-12-31`,
+    `foquale indicators --view cohort --code 25 --json`
+    """
+    from deploy.cli.indicators import Question, run
+
+    question = Question(by=by, first=first, last=last, view=view, code=code)
+    asyncio.run(run(question, addresses(_override(reporting=reporting)), as_json=as_json))
+
+
+@app.command()
+def init() -> None:
+    """Prepare a deployment, once: create the topics and each service's collections and indexes.
+
+    Safe to run again. Where MongoDB and Kafka are comes from FOQUALE_MONGO_URL and FOQUALE_KAFKA_BOOTSTRAP.
+    """
+    from deploy.cli.init import run
+
+    asyncio.run(run())
+
+
+def _override(**urls: str | None) -> dict[str, str]:
+    """The environment, with the addresses given on the command line before it."""
+    given = {f"FOQUALE_{service.upper()}_URL": url for service, url in urls.items() if url}
+    return {**os.environ, **given}
