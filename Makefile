@@ -7,7 +7,7 @@ KAFKA_JARS := .foquale/kafka-jars
 SETUP := .venv/.foquale-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check lint format types contracts kafka-jars clean moved
+.PHONY: help setup demo up test check lint format types contracts docs kafka-jars clean moved
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ types: setup ## Check types
 
 contracts: setup ## Check who may import whom
 	@$(BIN)/lint-imports --no-logo
+
+docs: setup ## Write the documents that follow from the code (docs/asyncapi.yaml, events.md, errors.md, openapi/)
+	@$(BIN)/python -m deploy.docs
 
 kafka-jars: $(KAFKA_JARS)/.complete ## Fetch Apache Kafka's server (needs Maven), for FOQUALE_KAFKA=apache make test
 
