@@ -148,14 +148,19 @@ def indicators(
 
 
 @app.command()
-def init() -> None:
+def init(
+    replica_set: Annotated[
+        bool,
+        typer.Option("--replica-set", help="Also form MongoDB's replica set from the servers in FOQUALE_MONGO_URL."),
+    ] = False,
+) -> None:
     """Prepare a deployment, once: create the topics and each service's collections and indexes.
 
     Safe to run again. Where MongoDB and Kafka are comes from FOQUALE_MONGO_URL and FOQUALE_KAFKA_BOOTSTRAP.
     """
     from deploy.cli.init import run
 
-    asyncio.run(run())
+    asyncio.run(run(replica_set=replica_set))
 
 
 def _override(**urls: str | None) -> dict[str, str]:
