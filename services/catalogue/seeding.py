@@ -28,24 +28,27 @@ async def seed(mongo: Mongo, unit_of_work: UnitOfWork, reference: Reference) -> 
     platforms = {platform.platform_id: platform for platform in reference.platforms()}
     solutions = {solution.solution_id: solution for solution in reference.solutions()}
 
-    async def put_networks(tx: Tx, ids: Sequence[str]) -> None:
+    async def put_networks(tx: Tx, ids: Sequence[str]) -> int:
         absent = await Store.within(tx).missing("networks", ids)
         added = [_network(networks[key]) for key in ids if key in absent]
         await Store.within(tx).add_networks(added)
         tx.emit(*map(network_registered, added))
+        return len(added)
 
-    async def put_platforms(tx: Tx, ids: Sequence[str]) -> None:
+    async def put_platforms(tx: Tx, ids: Sequence[str]) -> int:
         absent = await Store.within(tx).missing("platforms", ids)
         added = [_platform(platforms[key], to_millisecond(tx.now)) for key in ids if key in absent]
         await Store.within(tx).add_platforms(added)
         tx.emit(*map(platform_registered, added))
+        return len(added)
 
-    async def put_solutions(tx: Tx, ids: Sequence[str]) -> None:
+    async def put_solutions(tx: Tx, ids: Sequence[str]) -> int:
         absent = await Store.within(tx).missing("solutions", ids)
         added = [_solution(solutions[key]) for key in ids if key in absent]
         await Store.within(tx).add_solutions(added)
         known = await Store.within(tx).networks(solution.network_id for solution in added)
         tx.emit(*(solution_described(SolutionPublished, s, known[s.network_id].academie) for s in added))
+        return len(added)
 
     for collection, ids, put in (
         ("networks", list(networks), put_networks),
@@ -53,21 +56,23 @@ async def seed(mongo: Mongo, unit_of_work: UnitOfWork, reference: Reference) -> 
         ("solutions", list(solutions), put_solutions),
     ):
         missing = await Store(mongo).missing(collection, ids)
-        await _in_batches(unit_of_work, [key for key in ids if key in missing], put)
-        if missing:
-            log.info("seeded", collection=collection, documents=len(missing))
+        added = await _in_batches(unit_of_work, [key for key in ids if key in missing], put)
+        if added:
+            log.info("seeded", collection=collection, documents=added)
 
 
 async def _in_batches(
-    unit_of_work: UnitOfWork, ids: Sequence[str], put: Callable[[Tx, Sequence[str]], Awaitable[None]]
-) -> None:
+    unit_of_work: UnitOfWork, ids: Sequence[str], put: Callable[[Tx, Sequence[str]], Awaitable[int]]
+) -> int:
+    added = 0
     for start in range(0, len(ids), _BATCH):
         batch = ids[start : start + _BATCH]
 
-        async def work(tx: Tx, batch: Sequence[str] = batch) -> None:
-            await put(tx, batch)
+        async def work(tx: Tx, batch: Sequence[str] = batch) -> int:
+            return await put(tx, batch)
 
-        await unit_of_work.run(work)
+        added += await unit_of_work.run(work)
+    return added
 
 
 def _network(network: ReferenceNetwork) -> Network:

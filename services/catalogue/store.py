@@ -5,7 +5,6 @@ of their own, `_id` "solution/session" (no identifier has a slash), so that offe
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -80,11 +79,11 @@ class Store:
         return [solution async for solution in self._with_sessions([{"$match": query}, {"$sort": {"_id": 1}}])]
 
     async def put_network(self, network: Network) -> None:
-        row = _row(network, "network_id")
+        row = _network_row(network)
         await self._mongo["networks"].replace_one({"_id": row["_id"]}, row, upsert=True, session=self._session)
 
     async def put_platform(self, platform: Platform) -> None:
-        row = _row(platform, "platform_id")
+        row = _platform_row(platform)
         await self._mongo["platforms"].replace_one({"_id": row["_id"]}, row, upsert=True, session=self._session)
 
     async def put_solution(self, solution: Solution) -> None:
@@ -108,10 +107,10 @@ class Store:
         return set(identifiers) - {row["_id"] async for row in rows}
 
     async def add_networks(self, networks: Iterable[Network]) -> None:
-        await self._add("networks", [_row(network, "network_id") for network in networks])
+        await self._add("networks", [_network_row(network) for network in networks])
 
     async def add_platforms(self, platforms: Iterable[Platform]) -> None:
-        await self._add("platforms", [_row(platform, "platform_id") for platform in platforms])
+        await self._add("platforms", [_platform_row(platform) for platform in platforms])
 
     async def add_solutions(self, solutions: Sequence[Solution]) -> None:
         """With their sessions."""
@@ -185,15 +184,45 @@ def _after(query: Document, cursor: str | None) -> Document:
     return query if cursor is None else query | {"_id": {"$gt": cursor}}
 
 
-def _row(item: Network | Platform, identifier: str) -> Document:
-    row = asdict(item)
-    return {"_id": row.pop(identifier), **{k: list(v) if isinstance(v, tuple) else v for k, v in row.items()}}
+def _network_row(network: Network) -> Document:
+    return {
+        "_id": network.network_id,
+        "name": network.name,
+        "academie": network.academie,
+        "platform_ids": list(network.platform_ids),
+        "head": {"name": network.head.name, "email": network.head.email} if network.head else None,
+        "version": network.version,
+    }
+
+
+def _platform_row(platform: Platform) -> Document:
+    return {
+        "_id": platform.platform_id,
+        "name": platform.name,
+        "departement": platform.departement,
+        "academie": platform.academie,
+        "communes": list(platform.communes),
+        "default_network_id": platform.default_network_id,
+        "registered_at": platform.registered_at,
+        "version": platform.version,
+    }
 
 
 def _solution_row(solution: Solution) -> Document:
-    row = asdict(solution)
-    del row["sessions"]
-    return {"_id": row.pop("solution_id"), **row}
+    return {
+        "_id": solution.solution_id,
+        "title": solution.title,
+        "kind": solution.kind,
+        "track": solution.track,
+        "network_id": solution.network_id,
+        "uai": solution.uai,
+        "commune": solution.commune,
+        "sector": solution.sector,
+        "lon": solution.lon,
+        "lat": solution.lat,
+        "withdrawn": solution.withdrawn,
+        "version": solution.version,
+    }
 
 
 def _session_row(solution_id: str, session: Session) -> Document:
