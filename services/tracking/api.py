@@ -45,9 +45,9 @@ def _placements(reader: Reader) -> APIRouter:
         return PlacementView.of(found)
 
     @routes.post("/{placement_id}/acceptance", status_code=201, response_model=PlacementView)
-    async def accept(placement_id: str, command: CommandOf, request: Acceptance | None = None) -> JSONResponse:
+    async def accept(placement_id: str, command: CommandOf, request: Acceptance) -> JSONResponse:
         """The youth takes the place. 409 `already_answered`, `placement_declined`, `placement_expired`."""
-        return await command(lambda tx: commands.accept_placement(tx, placement_id, request or Acceptance()))
+        return await command(lambda tx: commands.accept_placement(tx, placement_id, request))
 
     @routes.post("/{placement_id}/refusal", status_code=201, response_model=PlacementView)
     async def decline(placement_id: str, command: CommandOf, request: Refusal) -> JSONResponse:
@@ -88,9 +88,9 @@ def _contracts(reader: Reader) -> APIRouter:
         return await command(lambda tx: commands.sign_contract(tx, request))
 
     @routes.post("/{contract_id}/start", status_code=201, response_model=ContractView)
-    async def start(contract_id: str, command: CommandOf, request: StartInput | None = None) -> JSONResponse:
+    async def start(contract_id: str, command: CommandOf, request: StartInput) -> JSONResponse:
         """The youth is really there. 409 `already_started`, `contract_ended`."""
-        return await command(lambda tx: commands.start_contract(tx, contract_id, request or StartInput()))
+        return await command(lambda tx: commands.start_contract(tx, contract_id, request))
 
     @routes.post("/{contract_id}/reviews", status_code=201, response_model=ContractView)
     async def review(contract_id: str, command: CommandOf, request: ReviewInput) -> JSONResponse:

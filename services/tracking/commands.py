@@ -4,7 +4,6 @@ A rule that the domain finds broken becomes a 422 whose `errors` name every fiel
 command a 409.
 """
 
-from datetime import date
 from typing import TypeVar
 
 from services.tracking import store
@@ -30,7 +29,7 @@ T = TypeVar("T")
 
 async def accept_placement(tx: Tx, placement_id: str, request: Acceptance) -> Answer:
     """The youth takes the offered place."""
-    on = _day(tx, request.on)
+    on = request.on
     accepted = _settled((await _placement(tx, placement_id)).accept(on, tx.now))
     await store.save_placements(tx, [accepted])
     view = PlacementView.of(accepted)
@@ -40,7 +39,7 @@ async def accept_placement(tx: Tx, placement_id: str, request: Acceptance) -> An
 
 async def decline_placement(tx: Tx, placement_id: str, request: Refusal) -> Answer:
     """The youth does not take the offered place."""
-    on = _day(tx, request.on)
+    on = request.on
     declined = _settled((await _placement(tx, placement_id)).decline(on, request.reason))
     await store.save_placements(tx, [declined])
     view = PlacementView.of(declined)
@@ -59,7 +58,7 @@ async def decline_placement(tx: Tx, placement_id: str, request: Refusal) -> Answ
 async def sign_contract(tx: Tx, request: ContractInput) -> Answer:
     """Sign the contract FQE on an accepted placement."""
     placement = await _placement(tx, request.placement_id)
-    terms = request.terms(tx.now.date())
+    terms = request.terms()
     taken, contract = _settled(sign(random_id(), placement, terms))
     birth_month = await store.birth_month(tx, contract.youth_id)
     if birth_month is None:
@@ -93,7 +92,7 @@ async def sign_contract(tx: Tx, request: ContractInput) -> Answer:
 
 async def start_contract(tx: Tx, contract_id: str, request: StartInput) -> Answer:
     """The training has begun and the youth is there."""
-    on = _day(tx, request.on)
+    on = request.on
     running = _settled((await _contract(tx, contract_id)).start(on))
     await store.save_contract(tx, running)
     tx.emit(TrainingStarted(youth_id=running.youth_id, on=on, contract_id=contract_id, kind=running.kind))
@@ -102,7 +101,7 @@ async def start_contract(tx: Tx, contract_id: str, request: StartInput) -> Answe
 
 async def review_contract(tx: Tx, contract_id: str, request: ReviewInput) -> Answer:
     """A review of the situation took place."""
-    on = _day(tx, request.on)
+    on = request.on
     reviewed = _settled((await _contract(tx, contract_id)).review(on, request.outcome, request.next_on))
     await store.save_contract(tx, reviewed)
     done = reviewed.reviews[-1]
@@ -116,7 +115,7 @@ async def review_contract(tx: Tx, contract_id: str, request: ReviewInput) -> Ans
 
 async def end_contract(tx: Tx, contract_id: str, request: EndInput) -> Answer:
     """The contract is over; the youth may have another."""
-    on = _day(tx, request.on)
+    on = request.on
     ended = _settled((await _contract(tx, contract_id)).end(on, request.reason))
     await store.save_contract(tx, ended)
     tx.emit(ContractEnded(youth_id=ended.youth_id, on=on, contract_id=contract_id, reason=request.reason))
@@ -140,10 +139,6 @@ async def _contract(tx: Tx, contract_id: str) -> Contract:
 def unknown_contract(contract_id: str) -> Problem:
     """Contracts are made here: one that is not known does not exist."""
     return Problem(404, "unknown_contract", f"there is no contract {contract_id!r}; GET /v1/contracts lists them")
-
-
-def _day(tx: Tx, on: date | None) -> date:
-    return on or tx.now.date()
 
 
 def _settled(outcome: T | Refused | Broken) -> T:

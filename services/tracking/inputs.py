@@ -26,7 +26,7 @@ def _day(value: object) -> date:
 
 
 Day = Annotated[date, BeforeValidator(_day)]
-On = Annotated[Day | None, Field(description="The day it happened; today where missing.")]
+On = Annotated[Day, Field(description="The day it happened; never guessed, since the figures go by it.")]
 DeclineReason = Annotated[
     str,
     Field(
@@ -41,13 +41,13 @@ Identifier = Annotated[str, Field(min_length=1, max_length=200)]
 class Acceptance(Input):
     """The youth takes the place."""
 
-    on: On = None
+    on: On
 
 
 class Refusal(Input):
     """The youth does not take the place."""
 
-    on: On = None
+    on: On
     reason: DeclineReason
 
 
@@ -72,7 +72,7 @@ class ContractInput(Input):
     """A contract FQE to sign."""
 
     placement_id: Identifier
-    on: On = None
+    on: On
     starts_on: Day
     ends_on: Day
     tutor: TutorInput
@@ -88,10 +88,10 @@ class ContractInput(Input):
     formula: Annotated[Formula | None, Field(description="Civic service: full, or combined with schooling.")] = None
     signatures: SignaturesInput
 
-    def terms(self, today: date) -> Terms:
-        """What the parties sign; the contract is of today unless it says otherwise."""
+    def terms(self) -> Terms:
+        """What the parties sign."""
         return Terms(
-            on=self.on or today,
+            on=self.on,
             starts_on=self.starts_on,
             ends_on=self.ends_on,
             tutor=Tutor(self.tutor.name, self.tutor.role),
@@ -106,13 +106,13 @@ class ContractInput(Input):
 class StartInput(Input):
     """The training has begun."""
 
-    on: On = None
+    on: On
 
 
 class ReviewInput(Input):
     """A review of the situation (bilan de situation)."""
 
-    on: On = None
+    on: On
     outcome: ReviewOutcome
     next_on: Annotated[Day | None, Field(description="When the next is due; 60 days later where missing.")] = None
 
@@ -120,7 +120,7 @@ class ReviewInput(Input):
 class EndInput(Input):
     """The contract is over."""
 
-    on: On = None
+    on: On
     reason: EndReason
 
 

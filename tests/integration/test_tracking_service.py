@@ -17,7 +17,7 @@ from shared.envelope import Envelope
 from shared.events import ContractSigned
 from tests.backends import Kafka
 from tests.support.probe import consume, eventually, produce, running
-from tests.support.tracking import MINOR, contract_body, detected, dismissed, envelope, expired, offered
+from tests.support.tracking import MINOR, ON, contract_body, detected, dismissed, envelope, expired, offered
 
 Publish = Callable[..., Awaitable[None]]
 
@@ -107,7 +107,7 @@ async def test_from_the_offer_to_the_end_of_the_contract(
     answer = await client.post("/v1/placements/p/acceptance", json={"on": "2013-03-21"})
     assert answer.status_code == 201
     assert answer.json()["state"] == "accepted"
-    problem(await client.post("/v1/placements/p/acceptance", json={}), 409, "already_answered")
+    problem(await client.post("/v1/placements/p/acceptance", json=ON), 409, "already_answered")
 
     answer = await sign(client, contract_body("p"))
     assert answer.status_code == 201
@@ -116,13 +116,13 @@ async def test_from_the_offer_to_the_end_of_the_contract(
     assert (await client.get(path)).json() == contract
     assert (contract["state"], contract["next_review_on"]) == ("signed", "2013-06-01")
     assert (await placement(client, "p", "contracted"))["contract_id"] == contract["contract_id"]
-    problem(await client.post("/v1/placements/p/refusal", json={"reason": "too_far"}), 409, "contract_signed")
+    problem(await client.post("/v1/placements/p/refusal", json={**ON, "reason": "too_far"}), 409, "contract_signed")
     problem(await client.post("/v1/contracts", json=contract_body("p")), 409, "contract_exists")
 
-    problem(await client.post(f"{path}/reviews", json={"outcome": "on_track"}), 409, "not_started")
+    problem(await client.post(f"{path}/reviews", json={**ON, "outcome": "on_track"}), 409, "not_started")
     running_now = (await client.post(f"{path}/start", json={"on": "2013-04-03"})).json()
     assert (running_now["state"], running_now["next_review_on"]) == ("running", "2013-06-02")
-    problem(await client.post(f"{path}/start"), 409, "already_started")
+    problem(await client.post(f"{path}/start", json=ON), 409, "already_started")
 
     answer = await client.post(f"{path}/reviews", json={"on": "2013-05-06", "outcome": "at_risk"})
     assert answer.json()["next_review_on"] == "2013-07-05"
@@ -134,7 +134,7 @@ async def test_from_the_offer_to_the_end_of_the_contract(
     problem(await client.post(f"{path}/end", json=early), 422, "end_before_signature")
     ended = (await client.post(f"{path}/end", json={"on": "2013-07-05", "reason": "completed"})).json()
     assert (ended["state"], ended["next_review_on"], ended["end_reason"]) == ("ended", None, "completed")
-    problem(await client.post(f"{path}/end", json={"reason": "lost"}), 409, "contract_ended")
+    problem(await client.post(f"{path}/end", json={**ON, "reason": "lost"}), 409, "contract_ended")
     assert (await client.get(path)).json() == ended
 
     common = {"youth_id": "y", "contract_id": contract["contract_id"]}
@@ -165,12 +165,12 @@ async def test_a_refused_place_comes_back_and_the_reason_crosses_as_a_code(
 ) -> None:
     await publish(envelope(offered("y", "p")))
     await placement(client, "p")
-    wordy = await client.post("/v1/placements/p/refusal", json={"reason": "His mother is ill"})
+    wordy = await client.post("/v1/placements/p/refusal", json={**ON, "reason": "His mother is ill"})
     assert problem(wordy, 422, "invalid_request")["errors"][0]["field"] == "reason"
     await client.post("/v1/placements/p/acceptance", json={"on": "2013-03-21"})
     answer = await client.post("/v1/placements/p/refusal", json={"on": "2013-03-22", "reason": "too_far"})
     assert (answer.status_code, answer.json()["state"]) == (201, "declined")
-    problem(await client.post("/v1/placements/p/acceptance"), 409, "placement_declined")
+    problem(await client.post("/v1/placements/p/acceptance", json=ON), 409, "placement_declined")
     problem(await client.post("/v1/contracts", json=contract_body("p")), 409, "placement_declined")
     assert (await published(settings, 2))[1] == (
         "placement-declined",
@@ -183,7 +183,7 @@ async def test_a_contracts_broken_rules_are_named_together_and_nothing_is_signed
 ) -> None:
     await publish(envelope(detected("y", MINOR)), envelope(offered("y", "p", kind="civic_service", track=None)))
     await placement(client, "p")
-    await client.post("/v1/placements/p/acceptance")
+    await client.post("/v1/placements/p/acceptance", json=ON)
     broken = contract_body("p", signatures={"tutor": "2013-04-03"}, hours_per_week=20, formula="combined")
     found = problem(await sign(client, broken), 422, "signature_after_start")
     assert {error["field"]: error["code"] for error in found["errors"]} == {
@@ -207,8 +207,8 @@ async def test_a_contracts_broken_rules_are_named_together_and_nothing_is_signed
 
 async def test_what_the_bus_has_not_told_yet_is_to_be_tried_again(client: httpx.AsyncClient, publish: Publish) -> None:
     for answer in (
-        await client.post("/v1/placements/p/acceptance"),
-        await client.post("/v1/placements/p/refusal", json={"reason": "family"}),
+        await client.post("/v1/placements/p/acceptance", json=ON),
+        await client.post("/v1/placements/p/refusal", json={**ON, "reason": "family"}),
         await client.post("/v1/contracts", json=contract_body("p")),
         await client.get("/v1/placements/p"),
     ):
@@ -216,7 +216,7 @@ async def test_what_the_bus_has_not_told_yet_is_to_be_tried_again(client: httpx.
         assert answer.headers["retry-after"] == "1"
     await publish(envelope(offered("y", "p")))
     await placement(client, "p")
-    await client.post("/v1/placements/p/acceptance")
+    await client.post("/v1/placements/p/acceptance", json=ON)
     found = problem(await client.post("/v1/contracts", json=contract_body("p")), 404, "not_known_yet")
     assert "detection" in found["detail"]
     await publish(envelope(detected("y")))
@@ -233,11 +233,11 @@ async def test_a_place_no_longer_held_cannot_be_taken(client: httpx.AsyncClient,
         envelope(offered("y", "early")),
     )
     await placement(client, "overdue")
-    problem(await client.post("/v1/placements/overdue/acceptance"), 409, "placement_expired")
+    problem(await client.post("/v1/placements/overdue/acceptance", json=ON), 409, "placement_expired")
     for placement_id in ("gone", "early"):
         await placement(client, placement_id, "expired")
-        problem(await client.post(f"/v1/placements/{placement_id}/acceptance"), 409, "placement_expired")
-        refusal = {"reason": "unreachable"}
+        problem(await client.post(f"/v1/placements/{placement_id}/acceptance", json=ON), 409, "placement_expired")
+        refusal = {**ON, "reason": "unreachable"}
         problem(await client.post(f"/v1/placements/{placement_id}/refusal", json=refusal), 409, "placement_expired")
         problem(await client.post("/v1/contracts", json=contract_body(placement_id)), 409, "placement_expired")
 
@@ -248,7 +248,7 @@ async def test_an_expiry_heard_of_alone_shows_no_half_known_placement(
     await publish(envelope(expired("y", "early")), envelope(offered("y", "after")))
     await placement(client, "after")
     problem(await client.get("/v1/placements/early"), 404, "not_known_yet")
-    problem(await client.post("/v1/placements/early/acceptance"), 404, "not_known_yet")
+    problem(await client.post("/v1/placements/early/acceptance", json=ON), 404, "not_known_yet")
     assert [item["placement_id"] for item in (await client.get("/v1/placements")).json()["items"]] == ["after"]
 
 
@@ -262,7 +262,7 @@ async def test_events_seen_twice_change_nothing(
     await placement(client, "p", "declined")
     await publish(envelope(offered("z", "last")))
     await placement(client, "last")
-    await client.post("/v1/placements/last/acceptance")
+    await client.post("/v1/placements/last/acceptance", json=ON)
     events = await published(settings, 3, within_s=3)
     assert sorted(what for what, _ in events) == ["placement-accepted", "placement-declined"]
 
@@ -307,9 +307,9 @@ async def test_an_idempotency_key_gives_the_same_contract_again(
     await publish(envelope(detected("y")), envelope(offered("y", "p")))
     await placement(client, "p")
     key = {"Idempotency-Key": "accept"}
-    accepted = [await client.post("/v1/placements/p/acceptance", headers=key) for _ in range(2)]
+    accepted = [await client.post("/v1/placements/p/acceptance", json=ON, headers=key) for _ in range(2)]
     assert [answer.status_code for answer in accepted] == [201, 201]
-    problem(await client.post("/v1/placements/p/acceptance"), 409, "already_answered")
+    problem(await client.post("/v1/placements/p/acceptance", json=ON), 409, "already_answered")
     await sign(client, contract_body("p", starts_on="2013-03-20"))  # refused: it only waits for the detection
     key = {"Idempotency-Key": "sign"}
     answers = await asyncio.gather(
@@ -329,7 +329,7 @@ async def test_two_replicas_racing_for_one_youth_sign_one_contract(
         replicas = [await stack.enter_async_context(running(app(settings))) for _ in range(2)]
         for place in places:
             await placement(replicas[0], place)
-            await replicas[0].post(f"/v1/placements/{place}/acceptance")
+            await replicas[0].post(f"/v1/placements/{place}/acceptance", json=ON)
         # Refused: it only waits for the detection, which comes by another topic.
         problem(await sign(replicas[0], contract_body("p0", ends_on="2013-04-01")), 422, "ends_before_start")
         answers = await asyncio.gather(
@@ -363,7 +363,7 @@ async def test_an_acceptance_and_a_dismissal_that_race_end_in_one_consistent_sta
     await publish(*[envelope(offered(youth, f"p-{youth}")) for youth in youths])
     for youth in youths:
         await placement(client, f"p-{youth}")
-    accepting = [client.post(f"/v1/placements/p-{youth}/acceptance") for youth in youths]
+    accepting = [client.post(f"/v1/placements/p-{youth}/acceptance", json=ON) for youth in youths]
     answers, _ = await asyncio.gather(
         asyncio.gather(*accepting), publish(*[envelope(dismissed(youth)) for youth in youths])
     )
@@ -385,7 +385,7 @@ async def test_lists_page_and_the_overdue_come_oldest_first(client: httpx.AsyncC
     contracts: dict[str, str] = {}
     for number, youth in enumerate(youths):
         await placement(client, f"p-{youth}")
-        await client.post(f"/v1/placements/p-{youth}/acceptance")
+        await client.post(f"/v1/placements/p-{youth}/acceptance", json=ON)
         contract = (await sign(client, contract_body(f"p-{youth}"))).json()
         contracts[youth] = contract["contract_id"]
         if youth != "y5":
@@ -432,7 +432,7 @@ async def test_only_what_the_bus_may_carry_leaves(
 ) -> None:
     await publish(envelope(detected("y")), envelope(offered("y", "p")))
     await placement(client, "p")
-    await client.post("/v1/placements/p/acceptance")
+    await client.post("/v1/placements/p/acceptance", json=ON)
     tutor = {"name": "Claire Martin", "role": "Madame Martin, 06 12 34 56 78"}
     contract = (await sign(client, contract_body("p", tutor=tutor))).json()
     assert contract["tutor"] == tutor

@@ -38,6 +38,10 @@ TERMS = Terms(
 ADULT, MINOR = "1994-05", "1996-05"
 
 
+ON = {"on": "2013-03-21"}
+"""The day of an answer, in a request."""
+
+
 def signed(terms: Terms = TERMS) -> Contract:
     """A contract signed on the accepted example."""
     outcome = sign("contract", ACCEPTED, terms)
