@@ -1,7 +1,8 @@
 """What every service does with a batch of records: decode, set the broken aside, apply the good ones once.
 
-A handler gets the transaction and events of one type; it has no try, no commit, no retry. Handlers must give the same
-result for events that come late or out of order; that an event comes twice is dealt with here.
+A handler gets the transaction and, in order, events of the type or types that the table gives it; it has no try, no
+commit, no retry. Handlers must give the same result for events that come late or out of order; that an event comes
+twice is dealt with here.
 """
 
 from abc import ABC, abstractmethod
@@ -212,8 +213,8 @@ class Consumer(BatchConsumer):
 
         async def work(tx: Tx) -> list[Received[Event]]:
             fresh = await self._unseen(tx, events)
-            for model, run in groupby(fresh, key=lambda event: type(event.data)):
-                await self._table[model](tx, list(run))
+            for handler, run in groupby(fresh, key=lambda event: self._table[type(event.data)]):
+                await handler(tx, list(run))
             return fresh
 
         applied = await self._uow.run(work)
