@@ -20,10 +20,10 @@ READS = ("referral.events", "tracking.events")
 
 TABLE: Table = {
     InterviewDone: handlers.on_interviews_done,
-    PlacementAccepted: handlers.on_placements_accepted,
-    PlacementDeclined: handlers.on_placements_declined,
-    ContractSigned: handlers.on_contracts_signed,
-    ContractEnded: handlers.on_contracts_ended,
+    PlacementAccepted: handlers.on_placements_moved,
+    PlacementDeclined: handlers.on_placements_moved,
+    ContractSigned: handlers.on_placements_moved,
+    ContractEnded: handlers.on_placements_moved,
 }
 
 

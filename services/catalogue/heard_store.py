@@ -67,6 +67,8 @@ class Contracts:
 
     async def join(self, news: Sequence[Contract]) -> list[Contract]:
         """Add the news to what is known and return, for each, the contract as it is now known."""
+        if not news:
+            return []
         ids = sorted({contract.contract_id for contract in news})
         rows = self._tx["contracts"].find({"_id": {"$in": ids}}, session=self._tx.session)
         known = {row["_id"]: _contract(row) async for row in rows}

@@ -40,15 +40,15 @@ async def offer(
     tx: Tx, rules: HoldRules, *, youth_id: str, solution_id: str, session_id: str, on: date | None
 ) -> Placement:
     """Hold a seat for an interviewed youth, or refuse with what stands against it. Counts from now, whatever `on`."""
-    store = Store.within(tx)
-    solution = await store.solution(solution_id)
-    if solution is None:
+    found = await Store.within(tx).offered(solution_id, session_id)
+    if found is None:
         raise Problem(404, "unknown_solution", f"there is no solution {solution_id!r}")
+    solution, network = found
     if solution.withdrawn:
         raise Problem(409, "solution_withdrawn", f"solution {solution_id!r} is no longer offered; choose another")
-    session = next((s for s in solution.sessions if s.session_id == session_id), None)
-    if session is None:
+    if not solution.sessions:
         raise Problem(404, "unknown_session", f"solution {solution_id!r} has no session {session_id!r}")
+    (session,) = solution.sessions
     if not await Youths(tx).claim(youth_id):
         raise Problem(
             409,
@@ -63,7 +63,6 @@ async def offer(
         raise Problem(
             409, "already_offered", f"the youth has an offer in this session already: {before}", placement_id=before
         )
-    network = (await store.networks([solution.network_id]))[solution.network_id]
     if not await _take(tx, key, rules):
         raise Problem(
             409, "no_free_place", f"all {session.places} places of session {session_id!r} are taken; choose another"

@@ -78,6 +78,19 @@ class Store:
         query = {"network_id": network_id, "withdrawn": False}
         return [solution async for solution in self._with_sessions([{"$match": query}, {"$sort": {"_id": 1}}])]
 
+    async def offered(self, solution_id: str, session_id: str) -> tuple[Solution, Network] | None:
+        """A solution with the one session, if it has it, and its network: what an offer needs, in one read."""
+        session = [{"$match": {"_id": session_key(solution_id, session_id)}}]
+        pipeline: list[Document] = [
+            {"$match": {"_id": solution_id}},
+            {"$lookup": {"from": "sessions", "pipeline": session, "as": "sessions"}},
+            {"$lookup": {"from": "networks", "localField": "network_id", "foreignField": "_id", "as": "network"}},
+        ]
+        async for row in self._mongo.aggregate("solutions", pipeline, self._session):
+            (network,) = row.pop("network")
+            return solution_of(row, row["sessions"]), network_of(network)
+        return None
+
     async def put_network(self, network: Network) -> None:
         row = _network_row(network)
         await self._mongo["networks"].replace_one({"_id": row["_id"]}, row, upsert=True, session=self._session)
