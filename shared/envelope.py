@@ -62,20 +62,22 @@ def to_headers(envelope: Envelope) -> dict[str, str]:
 
 def from_record(record: Record) -> Envelope:
     """The event in a record, in either mode; headers that are not ours may hold anything."""
-    headers: dict[str, bytes] = {}
-    for name, content in record.headers:
-        if content is not None:
-            headers.setdefault(name.lower(), content)
     if record.value is None:
         raise Undecodable("empty", "the record has no value; send the event's data")
-    content_type = headers.get("content-type", b"").decode("ascii", "replace").lower()
-    if content_type.startswith(STRUCTURED) or not any(name.startswith("ce_") for name in headers):
+    headers: dict[str, bytes] = {}
+    binary = False
+    for name, content in record.headers:
+        if content is not None:
+            lower = name.lower()
+            binary = binary or lower[:3] == "ce_"
+            headers.setdefault(lower, content)
+    if not binary or headers.get("content-type", b"")[: len(STRUCTURED)].lower() == STRUCTURED.encode():
         return from_structured(_json_object(record.value, "the record's value"))
     attributes = {}
     for name, content in headers.items():
-        if name.startswith("ce_") or name == "traceparent":
+        if name[:3] == "ce_" or name == "traceparent":
             try:
-                attributes[name.removeprefix("ce_")] = content.decode("utf-8")
+                attributes[name.removeprefix("ce_")] = content.decode()
             except UnicodeDecodeError as error:
                 raise Undecodable("bad_header", f"header {name} is not UTF-8") from error
     if "subject" not in attributes and record.key is not None:
@@ -87,7 +89,11 @@ def from_structured(body: Mapping[str, Any]) -> Envelope:
     """The event in a structured-mode JSON object."""
     if "data" not in body:
         raise Undecodable("no_data", "a structured CloudEvent needs `data` (JSON)")
-    return _envelope(body, json.dumps(body["data"], ensure_ascii=False).encode())
+    try:
+        data = json.dumps(body["data"])
+    except (ValueError, RecursionError) as error:
+        raise Undecodable("bad_json", "`data` is nested too deeply") from error
+    return _envelope(body, data.encode())
 
 
 def _envelope(attributes: Mapping[str, Any], data: bytes) -> Envelope:
