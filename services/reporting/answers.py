@@ -39,7 +39,7 @@ class Answers:
         """The figures that the query asks for, all of one moment."""
         period = query.period()
         as_of = self._clock()
-        snapshot = await cells.read(self._mongo, query.by, period)
+        snapshot = await cells.read(self._mongo, query.by, period, query.code)
         ends = await self._ends()
         return {
             "as_of": as_of,

@@ -8,7 +8,7 @@ waits for a fold, and all rows of an answer agree.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -16,7 +16,6 @@ from typing import Any, Final
 from services.reporting import store
 from services.reporting.figures import NATIONAL_CODE, Level, Period, Tally, Unit, month_of, units_of
 from services.reporting.freshness import Partition, Position
-from services.reporting.projection import Leaf
 from services.reporting.store import CHANGES, leaf_of
 from shared.mongo import Document, Mongo, Session, UpdateOne
 from shared.unit_of_work import Tx, UnitOfWork
@@ -34,43 +33,41 @@ async def _fold(tx: Tx) -> int:
     rows = await tx[CHANGES].find({}, session=tx.session).sort("_id", 1).limit(_DOCUMENTS_A_FOLD).to_list(None)
     if not rows:
         return 0
-    sums: dict[tuple[Leaf | None, str], Tally] = defaultdict(Counter)
+    # Unit and month -> day -> measure -> number; a plain dict of ints where it is hot.
+    sums: dict[tuple[Unit, str], dict[str, dict[str, int]]] = defaultdict(dict)
     for row in rows:
         for entry in row["leaves"]:
-            leaf = leaf_of(entry)
+            units = units_of(leaf_of(entry))
             for day, measures in entry["days"].items():
-                tally = sums[leaf, day]
-                for measure, count in measures.items():
-                    tally[measure] += count
-    await _add(tx, sums.items())
+                for unit in units:
+                    _add_to(sums[unit, day[:7]].setdefault(day[8:], {}), measures)
+    writes = [
+        UpdateOne(
+            {"_id": f"{level}|{code}|{month}"},
+            {"$inc": increments, "$setOnInsert": {"level": level, "code": code, "month": month}},
+            upsert=True,
+        )
+        for ((level, code), month), days in sums.items()
+        if (increments := _increments(days))
+    ]
+    if writes:
+        await tx[CELLS].bulk_write(writes, ordered=False, session=tx.session)
     await tx[CHANGES].delete_many({"_id": {"$in": [row["_id"] for row in rows]}}, session=tx.session)
     return len(rows)
 
 
-async def _add(tx: Tx, sums: Iterable[tuple[tuple[Leaf | None, str], Tally]]) -> None:
-    """Add the sums of leaves and days to the cells of the units they count in."""
-    increments: dict[tuple[Unit, str], Tally] = defaultdict(Counter)
-    for (leaf, day), tally in sums:
-        for unit in units_of(leaf):
-            cell = increments[unit, day[:7]]
-            for measure, count in tally.items():
-                if count:
-                    cell[f"total.{measure}"] += count
-                    cell[f"days.{day[8:]}.{measure}"] += count
-    writes = [
-        UpdateOne(
-            {"_id": f"{level}|{code}|{month}"},
-            {
-                "$inc": {path: count for path, count in cell.items() if count},
-                "$setOnInsert": {"level": level, "code": code, "month": month},
-            },
-            upsert=True,
-        )
-        for ((level, code), month), cell in increments.items()
-        if any(cell.values())
-    ]
-    if writes:
-        await tx[CELLS].bulk_write(writes, ordered=False, session=tx.session)
+def _increments(days: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """What to add to which fields of a cell."""
+    increments: dict[str, int] = {}
+    totals: dict[str, int] = {}
+    for day, measures in days.items():
+        prefix = f"days.{day}."
+        for measure, count in measures.items():
+            if count:
+                increments[prefix + measure] = count
+                totals[measure] = totals.get(measure, 0) + count
+    increments |= {f"total.{measure}": count for measure, count in totals.items() if count}
+    return increments
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +83,14 @@ class Snapshot:
     span: tuple[str, str] | None
 
 
-async def read(mongo: Mongo, levels: Sequence[Level], period: Period) -> Snapshot:
-    """The tallies of the units of these levels over the period, and what goes with them."""
+async def read(mongo: Mongo, levels: Sequence[Level], period: Period, codes: Collection[str] = ()) -> Snapshot:
+    """The tallies of the units of these levels over the period, and what goes with them; of all units without codes."""
 
     async def work(session: Session) -> Snapshot:
         changes = await mongo[CHANGES].find({}, session=session).to_list(None)
         tallies: dict[Unit, Tally] = defaultdict(Counter)
-        await _read_cells(mongo, session, levels, period, tallies)
-        _add_changes(changes, levels, period, tallies)
+        await _read_cells(mongo, session, _of(levels, codes), period, tallies)
+        _add_changes(changes, levels, codes, period, tallies)
         return Snapshot(
             tallies,
             await store.positions(mongo, session),
@@ -104,8 +101,13 @@ async def read(mongo: Mongo, levels: Sequence[Level], period: Period) -> Snapsho
     return await mongo.transaction(work)
 
 
+def _of(levels: Sequence[Level], codes: Collection[str]) -> Document:
+    wanted: Document = {"level": {"$in": list(levels)}}
+    return wanted | ({"code": {"$in": list(codes)}} if codes else {})
+
+
 async def _read_cells(
-    mongo: Mongo, session: Session, levels: Sequence[Level], period: Period, tallies: dict[Unit, Tally]
+    mongo: Mongo, session: Session, wanted: Document, period: Period, tallies: dict[Unit, Tally]
 ) -> None:
     months: dict[str, Any] = {}
     if period.first is not None:
@@ -113,13 +115,12 @@ async def _read_cells(
     if period.last is not None:
         months["$lte"] = month_of(period.last)
     edges = period.edge_months()
-    of_levels: Document = {"level": {"$in": list(levels)}}
-    whole = of_levels | ({"month": {**months, "$nin": sorted(edges)}} if months else {})
+    whole = wanted | ({"month": {**months, "$nin": sorted(edges)}} if months else {})
     async for row in mongo[CELLS].find(whole, {"level": 1, "code": 1, "total": 1}, session=session):
         _add_to(tallies[row["level"], row["code"]], row["total"])
     if not edges:
         return
-    partly = of_levels | {"month": {"$in": sorted(edges)}}
+    partly = wanted | {"month": {"$in": sorted(edges)}}
     async for row in mongo[CELLS].find(partly, session=session):
         for number, measures in row["days"].items():
             if date.fromisoformat(f"{row['month']}-{number}") in period:
@@ -127,20 +128,28 @@ async def _read_cells(
 
 
 def _add_changes(
-    changes: Sequence[Document], levels: Sequence[Level], period: Period, tallies: dict[Unit, Tally]
+    changes: Sequence[Document],
+    levels: Sequence[Level],
+    codes: Collection[str],
+    period: Period,
+    tallies: dict[Unit, Tally],
 ) -> None:
     for row in changes:
         for entry in row["leaves"]:
-            units = [unit for unit in units_of(leaf_of(entry)) if unit[0] in levels]
+            units = [
+                (level, code)
+                for level, code in units_of(leaf_of(entry))
+                if level in levels and (not codes or code in codes)
+            ]
             for day, measures in entry["days"].items():
-                if date.fromisoformat(day) in period:
+                if units and date.fromisoformat(day) in period:
                     for unit in units:
                         _add_to(tallies[unit], measures)
 
 
-def _add_to(tally: Tally, measures: dict[str, int]) -> None:
+def _add_to(tally: dict[str, int], measures: Mapping[str, int]) -> None:
     for measure, count in measures.items():
-        tally[measure] += count
+        tally[measure] = tally.get(measure, 0) + count
 
 
 async def _span(mongo: Mongo, session: Session, changes: Sequence[Document]) -> tuple[str, str] | None:

@@ -20,7 +20,7 @@ class ReportingSettings(ServiceSettings):
         description="Most records of one batch; the larger, the less often a youth is written while catching up.",
     )
     fold_every_s: float = Field(
-        0.5,
+        2.0,
         gt=0,
         description="How often the changes of the figures are folded into the cells; reads never wait for it.",
     )

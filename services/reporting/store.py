@@ -9,7 +9,7 @@
 Days are ISO texts; times of facts are ISO texts in UTC with microseconds, as their order decides.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Final
@@ -54,7 +54,7 @@ async def save(tx: Tx, known: Mapping[str, Fact], grown: Mapping[str, Fact]) -> 
 
 async def add_changes(tx: Tx, changes: Iterable[Change]) -> None:
     """Write down what the batch adds to the figures; what cancels out is left away."""
-    sums: Counter[tuple[Leaf | None, date, str]] = Counter()
+    sums: dict[tuple[Leaf | None, date, str], int] = defaultdict(int)
     for leaf, day, measure, count in changes:
         sums[leaf, day, measure] += count
     days: dict[Leaf | None, dict[str, dict[str, int]]] = defaultdict(dict)
@@ -142,10 +142,17 @@ def _document(youth_id: str, fact: Fact) -> Document:
     document: Document = {"_id": youth_id, "first": {step: day.isoformat() for step, day in fact.first.items()}}
     if fact.last_detected is not None:
         document["last_detected"] = fact.last_detected.isoformat()
-    for name, stamped in (("dismissal", fact.dismissal), ("assignment", fact.assignment)):
-        if stamped is not None:
-            document[name] = stamped._asdict() | {"on": stamped.on.isoformat(), "time": _text(stamped.time)}
+    if fact.dismissal is not None:
+        document["dismissal"] = _plain(fact.dismissal)
+    if fact.assignment is not None:
+        document["assignment"] = _plain(fact.assignment)
     return document
+
+
+def _plain(stamped: Dismissal | Assignment) -> Document:
+    plain: Document = dict(zip(stamped._fields, stamped, strict=True))
+    plain["on"], plain["time"] = stamped.on.isoformat(), stamped.time.astimezone(UTC).isoformat(timespec="microseconds")
+    return plain
 
 
 def _fact(row: Document) -> Fact:
@@ -164,7 +171,3 @@ def _stamped(document: Document) -> Document:
         "on": date.fromisoformat(document["on"]),
         "time": datetime.fromisoformat(document["time"]),
     }
-
-
-def _text(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="microseconds")

@@ -24,7 +24,7 @@ from shared.bus import Bus, ensure_topics
 from shared.clock import utc_now
 from shared.consumer import Received
 from shared.envelope import Envelope, Record, to_headers
-from shared.events import ContactAttempted, Event, NetworkRegistered
+from shared.events import ContactAttempted, DropoutDismissed, Event, NetworkRegistered
 from shared.mongo import Mongo
 from shared.observability import Metrics
 from shared.reference import load
@@ -49,6 +49,15 @@ POISON_HEADERS = [
     ("ce_type", ContactAttempted.TYPE.encode()),
     ("ce_source", b"/foquale/referral"),
 ]
+
+
+def structured(youth: str, *, time: str = "2013-03-01T08:00:00Z") -> bytes:
+    """A dismissal in structured mode."""
+    data = f'{{"youth_id": "{youth}", "on": "2013-03-01", "reason": "error", "source": null}}'
+    attributes = f'"specversion": "1.0", "id": "poison", "source": "/s", "type": "{DropoutDismissed.TYPE}"'
+    return f'{{{attributes}, "time": "{time}", "data": {data}}}'.encode()
+
+
 POISON: list[Raw] = [
     (b"y1", b"{not json", POISON_HEADERS),
     (b"y1", b"\xff\xfe", POISON_HEADERS),
@@ -56,6 +65,8 @@ POISON: list[Raw] = [
     (b"y1", b'{"youth_id": "y1", "on": "2013-02-30", "channel": "phone", "outcome": "reached"}', POISON_HEADERS),
     (b"y1", b'{"youth_id": "y1", "on": "2013-03-01", "channel": "phone", "outcome": "shrug"}', POISON_HEADERS),
     (b"y1", b"{}", [("ce_id", b"\xff")]),
+    (b"y1", structured("\\ud800"), ()),
+    (b"y1", structured("y1", time="0001-01-01T00:00:00+09:00"), ()),
 ]
 UNKNOWN_TYPE: Raw = (
     b"y1",
