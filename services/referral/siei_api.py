@@ -142,6 +142,10 @@ def _read(event: Any) -> tuple[str, dict[str, Any]] | dict[str, Any]:
     ce_id = event.get("id") if isinstance(event, Mapping) and isinstance(event.get("id"), str) else None
     try:
         return _identified(event)
+    except (UnicodeEncodeError, RecursionError):
+        # Half a surrogate pair can be written in JSON but is no text: neither stored nor sent back.
+        message = "holds text that is no Unicode, or is nested too deeply: correct it"
+        return {"ce_id": None, "status": "rejected", "code": "malformed", "message": message}
     except Undecodable as error:
         return {"ce_id": ce_id, "status": "rejected", "code": error.code, "message": error.message}
 
@@ -149,6 +153,7 @@ def _read(event: Any) -> tuple[str, dict[str, Any]] | dict[str, Any]:
 def _identified(event: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(event, Mapping):
         raise Undecodable("bad_json", "a CloudEvent is a JSON object")
+    json.dumps(event, ensure_ascii=False).encode()
     envelope = from_structured(event)
     if envelope.type != SieiDropout.TYPE:
         raise Undecodable("unknown_type", f"the type must be {SieiDropout.TYPE}")

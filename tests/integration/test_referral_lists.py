@@ -212,9 +212,13 @@ async def test_events_over_http_are_answered_one_by_one(referral: httpx.AsyncCli
         siei("h6", [1]),
         siei("h7", {**row(7), "birth_date": "2000-01-01"}),
         siei("h8", row(8)),
+        siei("\ud800", row(9)),
+        siei("h10", {**row(10), "phone": "\ud800"}),
     ]
     answer = await referral.post(
-        "/v1/siei/dropouts", json=batch, headers={"Content-Type": "application/cloudevents-batch+json"}
+        "/v1/siei/dropouts",
+        content=json.dumps(batch),
+        headers={"Content-Type": "application/cloudevents-batch+json"},
     )
     assert answer.status_code == 202
     results = answer.json()["results"]
@@ -227,6 +231,8 @@ async def test_events_over_http_are_answered_one_by_one(referral: httpx.AsyncCli
         ("h6", "rejected", "malformed"),
         ("h7", "rejected", "under_16"),
         ("h8", "accepted", None),
+        (None, "rejected", "malformed"),
+        (None, "rejected", "malformed"),
     ]
     one = await referral.post(
         "/v1/siei/dropouts", json=siei("h1", row(1)), headers={"Content-Type": "application/cloudevents+json"}
