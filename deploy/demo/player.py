@@ -23,7 +23,7 @@ _AHEAD: Final = 8
 
 
 class Player:
-    """`concurrency`: how many requests are under way at most. `told` hears after each piece of work how many are done."""
+    """`concurrency`: most requests under way. `told` hears after each piece of work how many are done."""
 
     def __init__(self, client: Client, *, concurrency: int = 32) -> None:
         self._client = client
