@@ -7,6 +7,7 @@ An answer that is no success raises `Refused` with the problem's status, code an
 `Unreachable`. A write may be given an idempotency key, and is then safe to send again.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from types import TracebackType
@@ -110,24 +111,30 @@ class Refused(ClientError):
 
 
 class Client:
-    """Connections to the services. `transport` replaces the network, for tests."""
+    """Connections to the services, so many to each. `transport` replaces the network, for tests."""
 
     def __init__(
         self,
         addresses: Addresses,
         *,
-        connections: int = 64,
+        connections: int = 8,
         patience_s: float = _PATIENCE_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.addresses = addresses
         self._urls = dict(addresses.items())
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(patience_s, connect=5.0),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            transport=transport,
-            trust_env=False,  # these are our own services: no proxy of the environment stands between
-        )
+        # A small pool for each service, and no more requests than connections: httpx looks through all connections and
+        # all that wait at each request.
+        self._slots = {service: asyncio.Semaphore(connections) for service in self._urls}
+        self._http = {
+            service: httpx.AsyncClient(
+                timeout=httpx.Timeout(patience_s, connect=5.0),
+                limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+                transport=transport,
+                trust_env=False,  # these are our own services: no proxy of the environment stands between
+            )
+            for service in self._urls
+        }
 
     async def __aenter__(self) -> Self:
         return self
@@ -135,7 +142,8 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        for http in self._http.values():
+            await http.aclose()
 
     # referral
 
@@ -291,7 +299,8 @@ class Client:
     async def _exchange(self, service: str, method: str, path: str, **more: Any) -> httpx.Response:
         url = self._urls[service]
         try:
-            return await self._http.request(method, url + path, **more)
+            async with self._slots[service]:
+                return await self._http[service].request(method, url + path, **more)
         except httpx.TimeoutException as error:
             raise Unreachable(service, url, "no answer in time") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -24,6 +24,8 @@ _POLL_S = 0.25
 
 async def run(file: Path, errors: Path | None, addresses: Addresses) -> None:
     """Import the list; ends the command with exit code 2 where rows were rejected."""
+    if errors is not None and not errors.parent.is_dir():
+        raise Failure(f"{errors} cannot be written: there is no directory {errors.parent}")
     async with Client(addresses) as client:
         counts = await import_list(client, file, Console(stderr=True))
         for line in summary(counts):
@@ -147,5 +149,5 @@ async def _broken_off(client: Client, import_id: str, error: Unreachable) -> str
 
 def _refused(file: Path, error: Refused) -> str:
     if error.code == "bad_header":
-        return f"{file}, {error.detail}"
+        return f"{file}, line 1: {error.detail.replace('line 1: ', '')}"
     return f"referral refuses {file} ({error.code}): {error.detail}"
