@@ -123,8 +123,8 @@ class Platforms:
         roll = rng.random()
         if roll < NOT_ATTEMPTED:
             return
-        self._contacts(journey, reference_date, reached=roll >= NOT_ATTEMPTED + UNREACHABLE)
-        if journey.state == "reached":
+        walked_in = self._contacts(journey, reference_date, reached=roll >= NOT_ATTEMPTED + UNREACHABLE)
+        if journey.state == "reached" and not walked_in:
             self._after_contact(journey)
 
     def seen_again(self, journey: Journey, reference_date: Day) -> None:
@@ -136,8 +136,8 @@ class Platforms:
         elif journey.state in ("untouched", "unreached"):
             self.after_list(journey, reference_date)
         elif journey.state in ("reached", "broken"):
-            self._contacts(journey, reference_date, reached=True)
-            if rng.random() < 0.4:
+            walked_in = self._contacts(journey, reference_date, reached=True)
+            if not walked_in and rng.random() < 0.4:
                 self._interview(journey, journey.last_day + rng.randrange(3, 15), OFFERED)
 
     def walks_in(self, journey: Journey, day: Day) -> None:
@@ -154,14 +154,16 @@ class Platforms:
         journey.add(day, "dismissal", {"reason": _REASONS.draw(rng)})
         journey.state = "dismissed"
 
-    def _contacts(self, journey: Journey, reference_date: Day, *, reached: bool) -> None:
-        """Attempts until one succeeds, or until two to four have failed."""
+    def _contacts(self, journey: Journey, reference_date: Day, *, reached: bool) -> bool:
+        """Attempts until one succeeds, or until two to four have failed. True where the youth came by himself instead,
+        and all that follows from it is told.
+        """
         rng = self._rng
         day = reference_date + 2 + int(min(rng.expovariate(1 / 9), 45))
         if reached and rng.random() < WALKS_IN:
             journey.state = "reached"
             self._interview(journey, day, OFFERED)
-            return
+            return True
         in_vain = min(int(rng.expovariate(1 / 0.8)), 3) if reached else rng.randrange(2, 5)
         for number in range(in_vain):
             channel = "phone" if number == 0 else _CHANNELS.draw(rng)
@@ -175,6 +177,7 @@ class Platforms:
             channel = _CHANNELS.draw(rng) if journey.person.reachable_by_phone else rng.choice(("letter", "visit"))
             journey.add(day, "contact", {"channel": channel, "outcome": "declined" if declines else "reached"})
             journey.state = "reached"
+        return False
 
     def _after_contact(self, journey: Journey) -> None:
         rng = self._rng

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from deploy.demo.run import SHIPPED
 from deploy.simulate import simulate
 from services.referral.eligibility import Rejected, judge
 from services.tracking.domain.contract import Signatures, Terms, Tutor
@@ -78,6 +79,15 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
     assert _simulate_elsewhere(tmp_path / "two", 5, "2") == one
     other = _simulate_elsewhere(tmp_path / "three", 6, "1")
     assert not set(one.values()) & set(other.values())
+
+
+def test_the_shipped_campaign_is_what_the_simulator_makes(tmp_path: Path, reference: Reference) -> None:
+    shipped = json.loads((SHIPPED / "expected.json").read_text(encoding="utf-8"))
+    simulate(shipped["youths"], shipped["seed"], tmp_path, reference)
+    made = _hashes(tmp_path)
+    assert made == {name: digest for name, digest in _hashes(SHIPPED).items() if name in made}
+    command = f"foquale simulate --youths {shipped['youths']} --seed {shipped['seed']} --out"
+    assert command in (SHIPPED / "ORIGIN.md").read_text(encoding="utf-8")
 
 
 def test_few_youths_are_simulated_as_well(tmp_path: Path, reference: Reference) -> None:
@@ -269,6 +279,17 @@ def test_work_is_in_order_of_day_and_about_rows_of_the_lists(simulation: Simulat
         assert "spontaneous" in youth or (youth["campaign"], youth["source"], youth["source_row"]) in rows
     counted = Counter(line["do"] for line in simulation.work)
     assert counted == simulation.expected["work"]
+
+
+@pytest.mark.parametrize("seed", [2024, 2030])
+def test_no_youth_ever_has_two_contracts_at_once(tmp_path: Path, reference: Reference, seed: int) -> None:
+    simulate(1_500, seed, tmp_path, reference)
+    running: Counter[str] = Counter()
+    for text in (tmp_path / "work.jsonl").read_text(encoding="utf-8").splitlines():
+        line = json.loads(text)
+        youth = json.dumps(line["youth"])
+        running[youth] += (line["do"] == "contract") - (line["do"] == "end")
+        assert running[youth] in (0, 1), line
 
 
 def test_each_youths_work_follows_from_what_was_done_before(simulation: Simulation) -> None:
