@@ -32,6 +32,7 @@ SERVICES: Final = tuple(PORTS)
 _READY_S: Final = 90.0
 _POLL_S: Final = 0.1
 _GRACE_S: Final = 8.0
+_SESSION_MS: Final = "6000"
 
 
 class Stopped(KeyboardInterrupt):
@@ -69,6 +70,8 @@ class Machine:
             # Its log is gone with the last stop: every service puts its journal back in line, and consumers know
             # what they have seen. It refuses idempotent producers.
             environment |= {"FOQUALE_KAFKA_IDEMPOTENCE": "false", "FOQUALE_REPUBLISH": "true"}
+            # Its groups take half a session to form; here nobody else waits for a lost member's partitions.
+            environment["FOQUALE_KAFKA_SESSION_MS"] = self._env.get("FOQUALE_KAFKA_SESSION_MS") or _SESSION_MS
         for service in SERVICES:
             process = Process(
                 service,
