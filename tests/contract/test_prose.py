@@ -1,6 +1,7 @@
 """What the documents written by hand point to is there, and the README's examples work."""
 
 import asyncio
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from deploy.addresses import PORTS
 from deploy.docs.pages import ROOT
 from deploy.local import free_port
 from deploy.up import Machine
-from services.reporting.indicators import INDICATORS
+from services.reporting.indicators import INDICATORS, STEPS
 from tests.backends import Kafka
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
@@ -56,6 +57,20 @@ def test_every_indicator_is_among_the_concepts() -> None:
     for indicator in INDICATORS:
         if indicator.unit == "youths":
             assert f"`{indicator.code}`" in page
+
+
+def test_the_demo_s_figures_in_the_readme_are_those_of_the_shipped_campaign() -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    expected = json.loads((ROOT / "deploy/demo/data/expected.json").read_text(encoding="utf-8"))
+    for campaign, counts in expected["lists"].items():
+        outcomes = ", ".join(f"{counts[name]} {name}" for name in ("accepted", "matched", "disputed", "repeated"))
+        rejected = sum(counts["rejected"].values())
+        assert f"siei-{campaign}.csv: {counts['rows']} rows: {outcomes}, {rejected} rejected" in page
+    for level, code in (("national", "FR"), ("academie", "01"), ("academie", "02")):
+        figures = expected["indicators"][level][code]["activity"]
+        row = re.search(rf"^ {code}   \S+ +([\d ]+)$", page, re.MULTILINE)
+        assert row is not None, code
+        assert [int(number) for number in row[1].split()] == [figures[name] for name in STEPS]
 
 
 @pytest.fixture
