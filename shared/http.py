@@ -1,6 +1,7 @@
 """What every service's HTTP side has: problem details, health, metrics, dead letters, strict inputs, cursors."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Annotated, Any
 
 import structlog
@@ -8,11 +9,13 @@ from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.consumer import NotYet
+from shared.identifiers import parse_iso_date
 from shared.mongo import StoreError
 from shared.observability import describe, set_trace
 from shared.problems import PROBLEM_JSON, Problem, response
@@ -21,6 +24,24 @@ log = structlog.get_logger(__name__)
 
 Limit = Annotated[int, Query(ge=1, le=500, description="Most items of a page.")]
 Cursor = Annotated[str | None, Query(max_length=512, description="`next` of the page before.")]
+
+
+_FIRST_DAY, _LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)  # room for every sum of days and months
+
+
+def _day(value: object) -> date:
+    day = parse_iso_date(value) if isinstance(value, str) else None
+    if day is None:
+        raise PydanticCustomError("not_a_date", "write a day that exists as YYYY-MM-DD")
+    if not _FIRST_DAY <= day <= _LAST_DAY:
+        raise PydanticCustomError("date_out_of_range", "give a day from 1900-01-01 to 2199-12-31")
+    return day
+
+
+Day = Annotated[
+    date, BeforeValidator(_day, json_schema_input_type=str), WithJsonSchema({"type": "string", "format": "date"})
+]
+"""A day in a request, written exactly `YYYY-MM-DD`; pydantic alone takes numbers and times for days as well."""
 
 
 class Input(BaseModel):

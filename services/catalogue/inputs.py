@@ -1,27 +1,15 @@
 """Request bodies and query strings of the catalogue. What they mean together is judged in `checks`."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from services.catalogue import domain
 from shared.events.base import Kind, Track
-from shared.http import Cursor, Input, Limit
-from shared.identifiers import normalise_commune, normalise_uai, parse_iso_date
+from shared.http import Cursor, Day, Input, Limit
+from shared.identifiers import normalise_commune, normalise_uai
 
-
-def _iso_date(value: object) -> date:
-    parsed = parse_iso_date(value) if isinstance(value, str) else None
-    if parsed is None:
-        raise PydanticCustomError("not_a_date", "write the date as YYYY-MM-DD")
-    return parsed
-
-
-IsoDate = Annotated[
-    date, BeforeValidator(_iso_date, json_schema_input_type=str), WithJsonSchema({"type": "string", "format": "date"})
-]
 Identifier = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:~-]*$", max_length=100),
@@ -85,8 +73,8 @@ class SessionInput(Input):
     """A dated entry into a solution."""
 
     session_id: Identifier
-    starts_on: IsoDate
-    ends_on: IsoDate | None = None
+    starts_on: Day
+    ends_on: Day | None = None
     places: Annotated[int, Field(strict=True, ge=0, le=100_000)]
 
 
@@ -130,7 +118,7 @@ class OfferInput(Input):
     youth_id: Known
     solution_id: Known
     session_id: Known
-    on: IsoDate | None = None
+    on: Day | None = None
 
 
 class _Filter(BaseModel):

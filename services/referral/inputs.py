@@ -1,13 +1,12 @@
 """What referral's commands take. `on` is the day it happened; it is never guessed, since the figures go by it."""
 
-from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from shared.events.base import Sex, Source
 from shared.events.referral import Channel, ContactOutcome, DismissalReason
-from shared.http import Input
+from shared.http import Day, Input
 
 Code = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Text = Annotated[str, StringConstraints(max_length=500)]
@@ -16,7 +15,7 @@ Text = Annotated[str, StringConstraints(max_length=500)]
 class Contact(Input):
     """A platform tried to reach the youth."""
 
-    on: date
+    on: Day
     channel: Channel
     outcome: ContactOutcome
 
@@ -24,7 +23,7 @@ class Contact(Input):
 class Interview(Input):
     """The positioning interview: codes, no free text, since the bus carries none."""
 
-    on: date
+    on: Day
     needs: Annotated[tuple[Code, ...], Field(max_length=20)]
     level: Code | None = None
     wishes: Annotated[tuple[Code, ...], Field(max_length=20, description="Sector codes.")]
@@ -34,14 +33,14 @@ class Interview(Input):
 class Dismissal(Input):
     """No follow-up needed, and why."""
 
-    on: date
+    on: Day
     reason: DismissalReason
 
 
 class Transfer(Input):
     """Another platform answers for the youth from that day on."""
 
-    on: date
+    on: Day
     platform_id: Code
 
 
@@ -61,10 +60,10 @@ class Resolution(Input):
 class Came(Input):
     """A youth who came by himself: the identity fields of the SIEI list."""
 
-    on: date
+    on: Day
     family_name: Text
     given_names: Text
-    birth_date: date
+    birth_date: Day
     sex: Sex
     commune: Text
     campaign: Text | None = None
@@ -81,7 +80,7 @@ class Came(Input):
     last_course: Text | None = None
     last_level: Text | None = None
     status: Literal["scolaire", "apprenti", ""] | None = None
-    left_on: date | None = None
+    left_on: Day | None = None
     highest_diploma: Text | None = None
     followed_by_mission_locale: bool | None = None
     enrolled_in: Text | None = None

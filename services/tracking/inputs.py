@@ -1,31 +1,15 @@
 """What clients send to tracking. Unknown fields are refused; a day is written `YYYY-MM-DD`."""
 
-from datetime import date
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from services.tracking.domain import Signatures, Terms, Tutor
 from services.tracking.domain.contract import ContractState, Formula
 from services.tracking.domain.placement import PlacementState
 from shared.events.tracking import EndReason, ReviewOutcome
-from shared.http import Input
-from shared.identifiers import parse_iso_date
+from shared.http import Day, Input
 
-_FIRST_DAY, _LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)  # room for every sum of days and months
-
-
-def _day(value: object) -> date:
-    day = parse_iso_date(value) if isinstance(value, str) else None
-    if day is None:
-        raise PydanticCustomError("not_a_date", "write a day that exists as YYYY-MM-DD")
-    if not _FIRST_DAY <= day <= _LAST_DAY:
-        raise PydanticCustomError("date_out_of_range", "give a day from 1900-01-01 to 2199-12-31")
-    return day
-
-
-Day = Annotated[date, BeforeValidator(_day)]
 On = Annotated[Day, Field(description="The day it happened; never guessed, since the figures go by it.")]
 DeclineReason = Annotated[
     str,

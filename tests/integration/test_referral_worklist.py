@@ -232,6 +232,8 @@ async def test_a_youth_who_comes_by_himself_is_taken_in_or_recognised(
     ("path", "body", "status", "code"),
     [
         ("contacts", {"on": "2013-02-30", "channel": "phone", "outcome": "reached"}, 422, "invalid_request"),
+        ("contacts", {"on": 0, "channel": "phone", "outcome": "reached"}, 422, "invalid_request"),
+        ("contacts", {"on": "2013-04-02T00:00:00", "channel": "sms", "outcome": "reached"}, 422, "invalid_request"),
         ("contacts", {"channel": "phone", "outcome": "reached"}, 422, "invalid_request"),
         ("contacts", {"on": "2013-04-02", "channel": "pigeon", "outcome": "reached"}, 422, "invalid_request"),
         ("contacts", {"on": "2013-04-02", "channel": "sms", "outcome": "reached", "x": 1}, 422, "invalid_request"),
