@@ -92,7 +92,7 @@ class Service:
         self._checks.append((name, check))
 
     def before_start(self, step: Step) -> None:
-        """Run once the store is there and before anything is consumed."""
+        """Run once the store and the topics are there and before anything is consumed."""
         self._before.append(step)
 
     def in_background(self, step: Step) -> None:
@@ -122,9 +122,9 @@ class Service:
         await self.prepare_store()
         if self.settings.republish:
             log.info("republishing", events=await mark_unpublished(self.mongo))
+        await self._patiently("topics", self._topics_exist)
         for step in self._before:
             await step()
-        await self._patiently("topics", self._topics_exist)
         await self.bus.start()
         await self.relay.start()
         background = [asyncio.create_task(self._keep_going(step)) for step in self._background]

@@ -48,6 +48,8 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
     topics = {settings.topic(name): name for name in TOPICS}
     service.attach(TOPICS, FactsConsumer(service.unit_of_work, FACTS, REGISTRATIONS, service.metrics))
     service.in_background(Folding(service.unit_of_work, settings.fold_every_s).run)
-    service.in_background(LostLogs(service.mongo, service.bus, list(topics), settings.lost_logs_every_s).run)
+    lost_logs = LostLogs(service.mongo, service.bus, list(topics), settings.lost_logs_every_s)
+    service.before_start(lost_logs.look)
+    service.in_background(lost_logs.run)
     answers = Answers(service.mongo, service.bus, Units(load()), topics, clock)
     return service.app("reporting", [api.router(answers)])

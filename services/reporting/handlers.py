@@ -128,6 +128,10 @@ class LostLogs:
     async def run(self) -> None:
         """Look for as long as the service runs."""
         while True:
-            positions = await store.positions(self._mongo)
-            await store.begin_again(self._mongo, lost(positions, await self._bus.end_offsets(self._topics)))
+            await self.look()
             await asyncio.sleep(self._every_s)
+
+    async def look(self) -> None:
+        """Look now. Before anything is consumed it is exact: what is applied of a new log can only grow from 0."""
+        positions = await store.positions(self._mongo)
+        await store.begin_again(self._mongo, lost(positions, await self._bus.end_offsets(self._topics)))
