@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from deploy.cli.app import app
+from deploy.cli.failures import Commands
 from deploy.local import free_port
 
 COMMANDS = ("up", "demo", "import", "simulate", "indicators", "init")
@@ -110,10 +112,30 @@ def test_a_demo_wipes_nothing_that_is_not_its_own(run: CliRunner, tmp_path: Path
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_an_error_of_ours_is_a_sentence_too(run: CliRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_address_that_is_none_is_a_sentence_too(
+    run: CliRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "list.csv").write_text("campaign;source\n")
     monkeypatch.setenv("FOQUALE_REFERRAL_URL", "http://[::1")
     result = run.invoke(app, ["import", str(tmp_path / "list.csv")])
     assert result.exit_code == 1
     assert "Traceback" not in result.stderr
     assert result.stderr.startswith("foquale: ")
+
+
+def test_an_error_of_ours_is_a_sentence_without_the_data_it_quotes(run: CliRunner) -> None:
+    broken = typer.Typer(cls=Commands, pretty_exceptions_enable=False)
+
+    @broken.command()
+    def one() -> None:
+        raise KeyError("Zoé Dupont")
+
+    @broken.command()
+    def another() -> None:
+        raise KeyboardInterrupt
+
+    result = run.invoke(broken, ["one"])
+    assert result.exit_code == 1
+    assert "an error of ours (KeyError" in result.stderr
+    assert "Zoé" not in result.stderr
+    assert run.invoke(broken, ["another"]).exit_code == 130
