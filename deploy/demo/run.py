@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from deploy.addresses import Addresses
 from deploy.cli.failures import Failure
-from deploy.cli.indicators import ACTIVITY, delays_table, table, wide_console
 from deploy.cli.send_list import import_list
+from deploy.cli.tables import ACTIVITY, print_delays, print_figures, wide_console
 from deploy.client import Client, Indicators
 from deploy.demo.campaign import Campaign, Work
 from deploy.demo.player import Player
@@ -61,7 +61,8 @@ async def show(campaign: Campaign, addresses: Addresses) -> bool:
         total = sum(expected["work"].values())
         since = ""
         for name, day, file in campaign.lists:
-            await _play(player, campaign.work(since=since, before=day), total)
+            if since:
+                await _play(player, campaign.work(since=since, before=day), total)
             counts = await import_list(client, file, Console(stderr=True))
             rejected.update(counts["rejected"])
             differences += list_differences(name, expected["lists"][name], counts)
@@ -85,17 +86,18 @@ async def show(campaign: Campaign, addresses: Addresses) -> bool:
 
 def _print_figures(console: Console, answer: Indicators, period: str) -> None:
     rows = answer["rows"]
-    console.print(table(rows, "activity", f"Youths by académie, {period}", _SHOWN))
+    print_figures(console, rows, "activity", f"Youths by académie, {period}", _SHOWN)
     national = [row for row in rows if row["by"] == "national"]
-    console.print(delays_table(national, "Of those detected in the period: median days (90th percentile)"))
+    print_delays(console, national, "Of those detected in the period: median days (90th percentile)")
 
 
 async def _print_rows(client: Client, rejected: Counter[str]) -> None:
     total = sum(rejected.values())
-    typer.echo(f"{total} rows rejected: " + ", ".join(f"{code} {n}" for code, n in sorted(rejected.items())))
+    codes = ", ".join(f"{code} {n}" for code, n in sorted(rejected.items()))
+    typer.echo(f"{total} rows rejected{': ' if codes else ''}{codes}")
     reasons = Counter([str(dispute["reason"]) async for dispute in client.disputes()])
     found = ", ".join(f"{reason} {n}" for reason, n in sorted(reasons.items()))
-    typer.echo(f"{reasons.total()} disputes for a person to settle: {found}")
+    typer.echo(f"{reasons.total()} disputes for a person to settle{': ' if found else ''}{found}")
 
 
 def _print_check(console: Console, differences: list[str]) -> bool:

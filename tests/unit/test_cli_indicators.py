@@ -1,11 +1,14 @@
 """The tables of indicators in the terminal."""
 
 import io
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from rich.console import Console
 
-from deploy.cli.indicators import ACTIVITY, COHORT, DELAYS, delays_table, freshness, table
+from deploy.cli.indicators import freshness
+from deploy.cli.tables import ACTIVITY, COHORT, DELAYS, print_delays, print_figures
 from deploy.client import IndicatorRow, Indicators
 
 
@@ -19,28 +22,46 @@ def _row(by: str, code: str, label: str, number: int | None) -> IndicatorRow:
 ROWS = [_row("national", "FR", "France", 12_345), _row("academie", "02", "Aix-Marseille", None)]
 
 
-def _text(what: Any) -> list[str]:
+def _lines(width: int, show: Callable[[Console], None]) -> list[str]:
     out = io.StringIO()
-    Console(file=out, width=170).print(what)
-    return out.getvalue().splitlines()
+    show(Console(file=out, width=width))
+    return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
 def test_a_unit_has_a_line_with_all_codes() -> None:
-    lines = _text(table(ROWS, "activity", "Activity, 2013"))
-    assert lines[0].startswith("Activity, 2013")
+    lines = _lines(170, lambda console: print_figures(console, ROWS, "activity", "Activity, 2013"))
+    assert lines[0] == "Activity, 2013"
     assert [name for name in ACTIVITY if name.replace("_", " ") not in lines[2]] == []
     national = next(line for line in lines if "France" in line)
     assert national.split() == ["FR", "France", *["12,345"] * len(ACTIVITY)]
 
 
 def test_what_is_not_known_is_a_dot() -> None:
-    lines = _text(table(ROWS, "cohort", "Cohort"))
+    lines = _lines(170, lambda console: print_figures(console, ROWS, "cohort", "Cohort"))
     assert next(line for line in lines if "Aix" in line).split() == ["02", "Aix-Marseille", *["·"] * len(COHORT)]
 
 
 def test_delays_are_median_and_ninetieth_percentile() -> None:
-    lines = _text(delays_table(ROWS[:1], "Days"))
+    lines = _lines(170, lambda console: print_delays(console, ROWS[:1], "Days"))
     assert next(line for line in lines if "France" in line).split()[2:] == ["3.5", "(7)"] * 3 + ["·", "(·)"]
+
+
+def test_columns_may_be_chosen() -> None:
+    lines = _lines(80, lambda console: print_figures(console, ROWS, "activity", "Some", ["detected", "broken"]))
+    assert lines[2].split() == ["detected", "broken"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_on_a_narrow_terminal_no_figure_is_cut(width: int) -> None:
+    lines = _lines(width, lambda console: print_figures(console, ROWS, "activity", "Activity, 2013"))
+    figures = [word for line in lines if "France" in line for word in line.split()[2:]]
+    assert figures == ["12,345"] * len(ACTIVITY)
+    assert "…" not in "".join(lines)
+    assert max(map(len, lines)) <= width
+
+
+def test_nothing_to_show_is_shown_as_well() -> None:
+    assert _lines(80, lambda console: print_figures(console, [], "activity", "Nothing"))[0] == "Nothing"
 
 
 def test_freshness_names_what_is_behind() -> None:
@@ -58,4 +79,3 @@ def test_freshness_names_what_is_behind() -> None:
     assert "referral.events up to date" in text
     assert "catalogue.events 7 events behind" in text
     assert "tracking.events unknown lag" in text
-    assert _text(table([], "activity", "Nothing"))[0].startswith("Nothing")
