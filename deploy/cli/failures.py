@@ -1,6 +1,7 @@
 """Every command that cannot do its job ends in a sentence that says what mends it, and in an exit code."""
 
 import os
+import sys
 from typing import Any, Final
 
 import typer
@@ -54,6 +55,9 @@ class Commands(TyperGroup):
         except Failure as error:
             _tell(console, str(error))
             raise typer.Exit(error.exit_code) from None
+        except BrokenPipeError:  # whoever read our output has enough, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
         except (ClientError, LocalBackendError, OSError) as error:
             _tell(console, sentence(error))
             raise typer.Exit(1) from None

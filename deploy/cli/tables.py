@@ -43,7 +43,7 @@ def print_figures(
     names = names or (ACTIVITY if view == "activity" else COHORT)
     figures = [(row["activity"] if view == "activity" else row["cohort"]) or {} for row in rows]
     _print(
-        console, rows, title, {name.replace("_", " "): [_number(each.get(name)) for each in figures] for name in names}
+        console, rows, title, {name.replace("_", "\n"): [_number(each.get(name)) for each in figures] for name in names}
     )
 
 
@@ -74,9 +74,9 @@ def _table(rows: Sequence[IndicatorRow], title: str, columns: dict[str, list[str
     )
     found.add_column("", no_wrap=True)
     found.add_column("", overflow="fold", min_width=_LABEL)
-    for name, cells in columns.items():
-        longest = max(map(len, (*name.split(), *cells)))
-        found.add_column(name, justify="right", min_width=longest)
+    for name in columns:
+        # Not to be wrapped: rich narrows only columns that may be, here the labels, and has no mercy with numbers.
+        found.add_column(name, justify="right", no_wrap=True)
     numbered = list(enumerate(rows))
     for level, group in groupby(numbered, key=lambda item: item[1]["by"]):
         for place, row in group:

@@ -208,7 +208,7 @@ def test_a_clean_list_ends_with_0_and_a_wrong_header_with_1(foquale: Foquale, ca
 def test_indicators_are_a_table_or_nothing_but_json(foquale: Foquale) -> None:
     table = foquale.run("indicators", "--by", "academie", "--from", "2013-01-01", "--to", "2013-12-31")
     assert table.returncode == 0, table.stderr
-    assert all(name in table.stdout for name in ("Caen", "Rouen", "Versailles", "detected", "civic service"))
+    assert all(name in table.stdout for name in ("Caen", "Rouen", "Versailles", "detected", "civic", "broken"))
     answer = json.loads(foquale.run("indicators", "--by", "national", "--view", "cohort", "--json").stdout)
     assert [row["code"] for row in answer["rows"]] == ["FR"]
     refused = foquale.run("indicators", "--from", "2013-02-30")
@@ -216,6 +216,23 @@ def test_indicators_are_a_table_or_nothing_but_json(foquale: Foquale) -> None:
     assert "from" in refused.stderr
     assert "2013-02-30" in refused.stderr
     assert refused.stdout == ""
+
+
+@pytest.mark.usefixtures("up")
+def test_a_reader_that_has_enough_is_no_error(foquale: Foquale) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "deploy.cli", "indicators", "--by", "departement", "--json"],
+        env=foquale.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    with process.stderr as errors:
+        assert errors.read() == ""
+    assert process.wait(timeout=PATIENCE_S) == 1
 
 
 @pytest.mark.usefixtures("up")
