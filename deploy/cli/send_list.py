@@ -149,5 +149,5 @@ async def _broken_off(client: Client, import_id: str, error: Unreachable) -> str
 
 def _refused(file: Path, error: Refused) -> str:
     if error.code == "bad_header":
-        return f"{file}, line 1: {error.detail.replace('line 1: ', '')}"
+        return f"{file}, {error.detail}"
     return f"referral refuses {file} ({error.code}): {error.detail}"

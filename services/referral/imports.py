@@ -85,7 +85,7 @@ class Imports:
             raise Problem(
                 400,
                 "bad_header",
-                f"line 1: {error}",
+                str(error),
                 import_id=import_id,
                 columns=list(COLUMNS),
             ) from error

@@ -260,6 +260,8 @@ async def test_a_broken_list_loses_nothing_that_is_valid(referral: httpx.AsyncCl
     assert counts["rejected"] == {"malformed": 3}
     refused = await referral.post("/v1/siei/imports", content=b"a;b\n1;2\n", headers={"Content-Type": "text/csv"})
     assert (refused.status_code, refused.json()["code"]) == (400, "bad_header")
+    assert refused.json()["detail"].startswith("line 1: ")
+    assert refused.json()["detail"].count("line 1") == 1
     assert "campaign" in refused.json()["detail"]
     assert (await referral.get(f"/v1/siei/imports/{refused.json()['import_id']}")).json()["state"] == "failed"
     wrong = await referral.post("/v1/siei/imports", content=b"x", headers={"Content-Type": "application/pdf"})
