@@ -20,6 +20,7 @@ from shared.problems import Problem
 from shared.unit_of_work import Tx, UnitOfWork
 
 LARGEST_BATCH = 32 * 1024 * 1024
+MOST_EVENTS = 10_000  # of one batch, which is one transaction
 _CSV = {
     "requestBody": {
         "required": True,
@@ -131,6 +132,8 @@ async def _events(request: Request) -> list[Any]:
             400, "invalid_json", "the body is no JSON in UTF-8; send a CloudEvent or an array of them"
         ) from error
     if isinstance(events, list):
+        if len(events) > MOST_EVENTS:
+            raise Problem(413, "batch_too_large", f"send at most {MOST_EVENTS} events at once, or a CSV list")
         return events
     if not isinstance(events, dict):
         raise Problem(400, "invalid_json", "send a CloudEvent (object) or an array of them")

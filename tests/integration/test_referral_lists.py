@@ -239,6 +239,8 @@ async def test_events_over_http_are_answered_one_by_one(referral: httpx.AsyncCli
     )
     assert one.json()["results"][0]["outcome"] == "repeated"
     assert (await referral.post("/v1/siei/dropouts", content=b"{")).json()["code"] == "invalid_json"
+    many = await referral.post("/v1/siei/dropouts", content=json.dumps([1] * 10_001))
+    assert (many.status_code, many.json()["code"]) == (413, "batch_too_large")
     assert len(await youths(referral)) == 2
 
 
