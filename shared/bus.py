@@ -142,11 +142,12 @@ class Bus:
 
     def stopped_loops(self) -> list[str]:
         """Subscriptions whose loop has ended although it should run."""
-        return [
-            f"the loop that reads {', '.join(progress.topics)} has ended"
-            for progress, subscriber in zip(self.subscriptions, self._broker.subscribers, strict=True)
-            if not getattr(subscriber, "tasks", None) or any(task.done() for task in subscriber.tasks)  # type: ignore[attr-defined]
-        ]
+        ended = []
+        for progress, subscriber in zip(self.subscriptions, self._broker.subscribers, strict=True):
+            tasks: list[asyncio.Task[Any]] = getattr(subscriber, "tasks", [])  # FastStream's base type does not tell
+            if not tasks or any(task.done() for task in tasks):
+                ended.append(f"the loop that reads {', '.join(progress.topics)} has ended")
+        return ended
 
     def assignment(self) -> dict[str, int]:
         """How many partitions of each topic this process holds."""

@@ -92,7 +92,7 @@ def asyncapi_page(topology: Topology, root: Path) -> str:
 class _Dumper(yaml.SafeDumper):
     """Without anchors, and with texts of several lines as such."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  PyYAML calls it with the node
         return True
 
     def represent_data(self, data: Any) -> yaml.Node:

@@ -195,7 +195,7 @@ def judge(  # noqa: PLR0911  one return a rule, in the order of the rules
         name, message, suggestion = malformed
         return reject("malformed", name, message, suggestion)
     assert reference is not None  # noqa: S101  told to the type checker; `_malformed` has looked
-    assert birth is not None  # noqa: S101
+    assert birth is not None  # noqa: S101  likewise
     if age_on(birth, reference) > MAX_AGE:
         return reject("over_25", "birth_date", "26 or older on the list's date: outside the age range 16 to 25")
     if field("highest_diploma") in excluding:

@@ -196,7 +196,10 @@ class Handlers:
         [taken] = await self.intake.take(tx, [judged])
         if taken.outcome == "repeated":
             before = await tx["rows"].find_one({"_id": judged.key}, session=tx.session)
-            return {"youth_id": before["about"] if before else None, "outcome": "repeated"}
+            about = before["about"] if before else ""
+            # The row of a dispute that nobody has settled is about the dispute.
+            known = await store.find_youth(tx.mongo, about, tx)
+            return {"youth_id" if known else "dispute_id": about, "outcome": "repeated"}
         name = "dispute_id" if taken.outcome == "disputed" else "youth_id"
         return {name: taken.about, "outcome": taken.outcome}
 

@@ -223,6 +223,11 @@ async def test_a_youth_who_comes_by_himself_is_taken_in_or_recognised(
     assert twin.json()["outcome"] == "matched"
     other = await referral.post("/v1/youths", json={**body, "ine": "0123A45678C"})
     assert (other.status_code, other.json()["code"]) == (409, "identity_disputed")
+    named = {**body, "ine": "0123A45678D", "source": "MISSION_LOCALE", "source_row": "7"}
+    disputes = [(await referral.post("/v1/youths", json=named)).json()["dispute_id"] for _ in range(2)]
+    assert disputes[0] == disputes[1]
+    await referral.post(f"/v1/disputes/{disputes[0]}/resolution", json={"decision": "same", "youth_id": youth})
+    assert (await referral.post("/v1/youths", json=named)).json() == {"youth_id": youth, "outcome": "repeated"}
     assert [item["dispute_id"] for item in (await referral.get("/v1/disputes")).json()["items"]] == [
         other.json()["dispute_id"]
     ]
