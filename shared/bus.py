@@ -20,6 +20,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from shared.crash_points import Point, Reach, pass_by
 from shared.envelope import Envelope, Record, to_headers
 from shared.events import SieiDropout
 from shared.observability import describe
@@ -55,8 +56,9 @@ class Outgoing:
 class Bus:
     """One service's connection to the broker: its subscriptions and its producer."""
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: ServiceSettings, *, reach: Reach = pass_by) -> None:
         self._settings = settings
+        self._reach = reach
         self._broker = KafkaBroker(
             settings.kafka_bootstrap,
             acks="all",
@@ -120,6 +122,7 @@ class Bus:
             except KafkaError as error:
                 # The partitions went to another replica meanwhile: it sees these records again, without effect.
                 log.info("commit_refused", topics=topics, error=describe(error))
+            self._reach(Point.BATCH_COMMITTED)
 
         subscriber(consume)
 

@@ -17,6 +17,7 @@ import structlog
 from pydantic import ValidationError
 
 from shared import dead_letters
+from shared.crash_points import Point
 from shared.dead_letters import Refused
 from shared.envelope import Envelope, Record, Undecodable, from_record
 from shared.events import Event
@@ -110,8 +111,11 @@ class BatchConsumer(ABC):
     async def on_batch(self, records: Sequence[Record]) -> None:
         """Make the records' effects durable; raises only when the store is at fault (the batch then comes again)."""
         began = perf_counter()
+        reach = self._uow.reach
+        reach(Point.BATCH_RECEIVED)
         good, refused = self._decode(records)
         await self._set_aside(refused)
+        reach(Point.BATCH_SET_ASIDE)
         try:
             await self.apply(good, records)
         except Exception as error:
@@ -121,6 +125,7 @@ class BatchConsumer(ABC):
             for event in good:
                 await self._apply_alone(event)
             await self.apply([], records)
+        reach(Point.BATCH_APPLIED)
         self._metrics.batch_seconds.observe(perf_counter() - began)
 
     async def replay(self, record: Record) -> tuple[str, str] | None:
@@ -213,6 +218,7 @@ class Consumer(BatchConsumer):
 
         async def work(tx: Tx) -> list[Received[Event]]:
             fresh = await self._unseen(tx, events)
+            self._uow.reach(Point.BATCH_MARKED)
             for handler, run in groupby(fresh, key=lambda event: self._table[type(event.data)]):
                 await handler(tx, list(run))
             return fresh

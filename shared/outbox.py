@@ -13,6 +13,7 @@ import structlog
 
 from shared.bus import Bus, BusError, Outgoing
 from shared.clock import random_id
+from shared.crash_points import Point, Reach, pass_by
 from shared.envelope import Envelope
 from shared.mongo import Document, DuplicateKeyError, Mongo, StoreError
 from shared.observability import Metrics, describe
@@ -26,11 +27,14 @@ _BATCH = 1_000
 class Relay:
     """Publishes one service's outbox."""
 
-    def __init__(self, mongo: Mongo, bus: Bus, settings: ServiceSettings, metrics: Metrics) -> None:
+    def __init__(
+        self, mongo: Mongo, bus: Bus, settings: ServiceSettings, metrics: Metrics, *, reach: Reach = pass_by
+    ) -> None:
         self._mongo = mongo
         self._bus = bus
         self._settings = settings
         self._metrics = metrics
+        self._reach = reach
         self._owner = random_id()
         self._awake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -111,12 +115,15 @@ class Relay:
         self._metrics.outbox_age_seconds.set((self.last_turn - rows[0]["time"]).total_seconds() if rows else 0.0)
         if not rows:
             return False
+        self._reach(Point.RELAY_READ)
         sent = await self._bus.publish([self._outgoing(row) for row in rows])
+        self._reach(Point.RELAY_PUBLISHED)
         done = [row["_id"] for row, ok in zip(rows, sent, strict=True) if ok]
         if done:
             await self._mongo["outbox"].update_many(
                 {"_id": {"$in": done}}, {"$set": {"published_at": datetime.now(UTC)}, "$unset": {"pending": ""}}
             )
+            self._reach(Point.RELAY_MARKED)
         if len(done) < len(rows):
             log.warning("relay_unconfirmed", events=len(rows) - len(done))
             await asyncio.sleep(0.5)

@@ -15,6 +15,7 @@ from shared import commands, dead_letters, dead_letters_api, http
 from shared.bus import Bus, BusError
 from shared.clock import Clock, utc_now
 from shared.consumer import INBOX_INDEXES, BatchConsumer, Consumer, Received, Table, mark_of
+from shared.crash_points import crash_at
 from shared.envelope import Record
 from shared.mongo import Index, Mongo, StoreError
 from shared.observability import Metrics, configure_logging, describe
@@ -47,9 +48,10 @@ class Service:
         self.clock = clock
         self.mongo = Mongo(settings.mongo_url, settings.database)
         self.metrics = Metrics(settings.service)
-        self.bus = Bus(settings)
-        self.unit_of_work = UnitOfWork(self.mongo, settings.service, clock=clock)
-        self.relay = Relay(self.mongo, self.bus, settings, self.metrics)
+        reach = crash_at(settings.crash_at)
+        self.bus = Bus(settings, reach=reach)
+        self.unit_of_work = UnitOfWork(self.mongo, settings.service, clock=clock, reach=reach)
+        self.relay = Relay(self.mongo, self.bus, settings, self.metrics, reach=reach)
         self.unit_of_work.on_events(self.relay.wake)
         self._collections = (*_COLLECTIONS, *collections)
         self._indexes = (*_INDEXES, *indexes)

@@ -39,6 +39,7 @@ class ServiceSettings(BaseSettings):
     relay_lease_s: float = Field(10.0, gt=0, description="After this silence of the relay, another replica takes over.")
     republish: bool = Field(False, description="At start, publish the whole journal again: the broker lost its log.")
     graceful_timeout_s: float = Field(25.0, gt=0, description="How long a stop waits for the batch in hand.")
+    crash_at: str = Field("", description="For tests: end the process (SIGKILL) at this point of `crash_points`.")
     log_level: str = "INFO"
     log_json: bool = True
 

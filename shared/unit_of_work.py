@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from shared.clock import Clock, event_id, utc_now
+from shared.crash_points import Point, Reach, pass_by
 from shared.events import Event
 from shared.mongo import Collection, Document, Index, Mongo, Session
 from shared.observability import current_trace
@@ -51,10 +52,11 @@ class Tx:
 class UnitOfWork:
     """Begins transactions for one service, and wakes its relay when one has left events behind."""
 
-    def __init__(self, mongo: Mongo, service: str, *, clock: Clock = utc_now) -> None:
+    def __init__(self, mongo: Mongo, service: str, *, clock: Clock = utc_now, reach: Reach = pass_by) -> None:
         self.mongo = mongo
         self.source = f"/foquale/{service}"
         self.clock = clock
+        self.reach = reach
         self._wake: list[Callable[[], None]] = []
 
     def on_events(self, wake: Callable[[], None]) -> None:
@@ -72,9 +74,11 @@ class UnitOfWork:
             if tx.emitted:
                 await self.mongo["outbox"].insert_many(tx.emitted, ordered=False, session=session)
             emitted = bool(tx.emitted)
+            self.reach(Point.TRANSACTION_WRITTEN)
             return result
 
         result = await self.mongo.transaction(attempt, deadline_s=deadline_s)
+        self.reach(Point.TRANSACTION_COMMITTED)
         if emitted:
             for wake in self._wake:
                 wake()
