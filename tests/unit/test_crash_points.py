@@ -20,7 +20,11 @@ for number in range(3):
 
 
 @pytest.mark.parametrize(
-    ("setting", "lines"), [("relay.published", ["read 0"]), ("relay.read:3", ["read 0", "published 0", "read 1", "published 1"])]
+    ("setting", "lines"),
+    [
+        ("relay.published", ["read 0"]),
+        ("relay.read:3", ["read 0", "published 0", "read 1", "published 1"]),
+    ],
 )
 def test_the_process_is_killed_at_the_point_and_not_before(setting: str, lines: list[str]) -> None:
     done = subprocess.run(
