@@ -85,6 +85,15 @@ class Indicators(TypedDict):
     rows: list[IndicatorRow]
 
 
+class Publication(TypedDict):
+    """A service publishes its journal again: how far it has come."""
+
+    publication_id: str
+    state: Literal["running", "done", "replaced"]
+    events: int
+    published: int
+
+
 class ClientError(Exception):
     """A request that did not succeed."""
 
@@ -258,6 +267,15 @@ class Client:
         except ClientError:
             return False
         return True
+
+    async def publish_again(self, service: str, since: str | None = None) -> Publication:
+        """Let a service publish its journal again: all of it, or what was recorded at or after a moment (RFC 3339)."""
+        body = {"since": since} if since else {}
+        return cast(Publication, await self._post(service, "/v1/journal/publications", body, None))
+
+    async def publication(self, service: str, publication_id: str) -> Publication:
+        """How far a publication has come."""
+        return cast(Publication, await self._send(service, "GET", f"/v1/journal/publications/{publication_id}"))
 
     async def metric(self, service: str, name: str) -> float:
         """The sum of a metric's samples; 0 where there is none."""

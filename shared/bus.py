@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -25,6 +25,7 @@ from shared.envelope import Envelope, Record, to_headers
 from shared.events import SieiDropout
 from shared.observability import describe
 from shared.settings import ServiceSettings
+from shared.watch import Look
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +42,9 @@ class Progress:
     """How far a subscription has come, for health and metrics."""
 
     topics: tuple[str, ...]
-    polled_at: float = field(default_factory=time.monotonic)
+    group: str
     failures: int = 0
+    in_hand_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Bus:
             client_id=f"foquale-{settings.service}",
         )
         self._consumers: list[AIOKafkaConsumer] = []
+        self._admin: AIOKafkaAdminClient | None = None
         self._counts: dict[str, int] = {}
         self._observing = asyncio.Lock()
         self.subscriptions: list[Progress] = []
@@ -83,7 +86,7 @@ class Bus:
         `on_batch` must have made its effects durable when it returns. When it raises, the batch comes again after a
         pause that grows to five seconds; nothing is committed before.
         """
-        progress = Progress(tuple(topics))
+        progress = Progress(tuple(topics), group)
         self.subscriptions.append(progress)
         subscriber = self._broker.subscriber(
             *topics,
@@ -103,6 +106,7 @@ class Bus:
 
         async def consume(message: KafkaMessage) -> None:
             raw: Sequence[ConsumerRecord[bytes, bytes]] = message.raw_message
+            progress.in_hand_since = time.monotonic()
             try:
                 await on_batch([_record(item) for item in raw])
             except Exception as error:  # noqa: BLE001  whatever it is, the batch must come again
@@ -112,8 +116,9 @@ class Bus:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 jitter
                 await message.nack()
                 return
+            finally:
+                progress.in_hand_since = None
             progress.failures = 0
-            progress.polled_at = time.monotonic()
             ends: dict[TopicPartition, int] = {}
             for item in raw:
                 ends[TopicPartition(item.topic, item.partition)] = item.offset + 1
@@ -142,15 +147,67 @@ class Bus:
         await self._broker.stop()
         while self._consumers:
             await self._consumers.pop().stop()
+        await self._close_admin()
 
     def stopped_loops(self) -> list[str]:
         """Subscriptions whose loop has ended although it should run."""
-        ended = []
-        for progress, subscriber in zip(self.subscriptions, self._broker.subscribers, strict=True):
-            tasks: list[asyncio.Task[Any]] = getattr(subscriber, "tasks", [])  # FastStream's base type does not tell
-            if not tasks or any(task.done() for task in tasks):
-                ended.append(f"the loop that reads {', '.join(progress.topics)} has ended")
-        return ended
+        return [
+            f"the loop that reads {', '.join(progress.topics)} has ended"
+            for number, progress in enumerate(self.subscriptions)
+            if self._ended(number)
+        ]
+
+    def _ended(self, number: int) -> bool:
+        # FastStream's base type does not tell of its tasks; one that failed stays beside the one that took over.
+        tasks: list[asyncio.Task[Any]] = getattr(self._broker.subscribers[number], "tasks", [])
+        return all(task.done() for task in tasks)
+
+    async def look(self, number: int) -> Look:
+        """What subscription `number` shows of its progress. BusError or OSError when the broker does not answer."""
+        progress = self.subscriptions[number]
+        consumer: AIOKafkaConsumer | None = getattr(self._broker.subscribers[number], "consumer", None)
+        assigned = consumer.assignment() if consumer else frozenset()
+        ends = await self.end_offsets(progress.topics)
+        partitions = [TopicPartition(*partition) for partition in ends]
+        begins = await (await self._observer()).beginning_offsets(partitions)
+        committed = await self._committed(progress.group, partitions)
+        now = time.monotonic()
+        return Look(
+            at=now,
+            begins={(partition.topic, partition.partition): offset for partition, offset in begins.items()},
+            ends=ends,
+            committed=committed,
+            assigned=frozenset((partition.topic, partition.partition) for partition in assigned),
+            in_hand_s=0.0 if progress.in_hand_since is None else now - progress.in_hand_since,
+            failing=progress.failures > 0,
+            ended=self._ended(number),
+        )
+
+    async def start_anew(self, number: int) -> None:
+        """Stop subscription `number`, by force where it does not end, and start it with a connection of its own."""
+        subscriber = self._broker.subscribers[number]
+        await subscriber.stop()
+        self.subscriptions[number].in_hand_since = None
+        await subscriber.start()
+
+    async def _committed(self, group: str, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
+        """The group's offsets; a partition of which it has none is left away."""
+        if self._admin is None:
+            admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka_bootstrap)
+            await admin.start()
+            self._admin = admin
+        try:
+            # All partitions by name: the embedded broker cannot list them by itself.
+            found = await self._admin.list_consumer_group_offsets(group, partitions=list(partitions))
+        except BaseException:
+            await self._close_admin()
+            raise
+        return {(p.topic, p.partition): offset.offset for p, offset in found.items() if offset.offset >= 0}
+
+    async def _close_admin(self) -> None:
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            await admin.close()
 
     def assignment(self) -> dict[str, int]:
         """How many partitions of each topic this process holds."""
@@ -163,8 +220,16 @@ class Bus:
 
     async def publish(self, events: Sequence[Outgoing]) -> list[bool]:
         """Send the events and wait for the broker's word on each: whether it is in the log (all replicas)."""
-        futures = [
-            await self._broker.publish(
+        futures = [await self._send(event) for event in events]
+        answers = await asyncio.gather(*futures, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, asyncio.CancelledError):
+                raise answer
+        return [not isinstance(answer, BaseException) for answer in answers]
+
+    async def _send(self, event: Outgoing) -> "asyncio.Future[Any]":
+        try:
+            return await self._broker.publish(
                 event.envelope.data,
                 topic=event.topic,
                 key=event.envelope.subject.encode(),
@@ -172,13 +237,12 @@ class Bus:
                 no_confirm=True,
                 correlation_id=event.envelope.id,
             )
-            for event in events
-        ]
-        answers = await asyncio.gather(*futures, return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, asyncio.CancelledError):
-                raise answer
-        return [not isinstance(answer, BaseException) for answer in answers]
+        except KafkaError as error:
+            # One that the client refuses by itself (too large, say) must not hold up all others.
+            log.error("not_publishable", topic=event.topic, id=event.envelope.id, error=describe(error))  # noqa: TRY400
+            refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            refused.set_exception(error)
+            return refused
 
     async def end_offsets(self, topics: Sequence[str]) -> Mapping[tuple[str, int], int]:
         """For every partition of the topics, the offset that the next record will have."""

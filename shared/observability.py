@@ -4,6 +4,7 @@ import logging
 import secrets
 import sys
 import traceback
+from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -96,9 +97,33 @@ class Metrics:
         self.outbox_age_seconds = Gauge(
             "foquale_outbox_age_seconds", "Age of the oldest unpublished event", ["service"], registry=self.registry
         ).labels(**labels)
+        self.journal_left = Gauge(
+            "foquale_journal_left",
+            "Events of the journal still to be published again",
+            ["service"],
+            registry=self.registry,
+        ).labels(**labels)
+        self.consumer_restarts = Counter(
+            "foquale_consumer_restarts", "Stalled consumers that were started anew", ["service"], registry=self.registry
+        ).labels(**labels)
+        self._lag = Gauge(
+            "foquale_lag", "Records in the log that are not applied", ["service", "topics"], registry=self.registry
+        )
+        self._staleness = Gauge(
+            "foquale_staleness_seconds",
+            "Age of the newest state of the log of which everything is applied; of reporting, the projection's",
+            ["service", "topics"],
+            registry=self.registry,
+        )
         self.dead_letters = Gauge(
             "foquale_dead_letters", "Dead letters that wait", ["service"], registry=self.registry
         ).labels(**labels)
+
+    def watched(self, topics: Sequence[str], lag: int, staleness_s: float) -> None:
+        """What a look at a subscription showed."""
+        labels = {"service": self._service, "topics": ",".join(topics)}
+        self._lag.labels(**labels).set(lag)
+        self._staleness.labels(**labels).set(staleness_s)
 
     def event(self, type_: str, outcome: str, count: int = 1) -> None:
         """Count events: outcome is applied, repeated, ignored or dead."""

@@ -1,13 +1,14 @@
 """The relay: publishes what transactions left in the outbox, in the order it was written, and keeps it as the journal.
 
 One replica of a service relays at a time (a lease in the store), so that order per key holds; if it falls silent,
-another takes over. An event may be published twice (a crash between publishing and marking), never not at all.
+another takes over. An event may be published twice (a crash between publishing and marking), never not at all. What is
+new goes first; in between the relay works through the running publication of the journal (`journal.py`).
 """
 
 import asyncio
 import contextlib
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from time import monotonic
 
 import structlog
 
@@ -15,6 +16,7 @@ from shared.bus import Bus, BusError, Outgoing
 from shared.clock import random_id
 from shared.crash_points import Point, Reach, pass_by
 from shared.envelope import Envelope
+from shared.journal import note_published, oldest_pending, rows_left, running_publication
 from shared.mongo import Document, DuplicateKeyError, Mongo, StoreError
 from shared.observability import Metrics, describe
 from shared.settings import ServiceSettings
@@ -22,6 +24,7 @@ from shared.settings import ServiceSettings
 log = structlog.get_logger(__name__)
 
 _BATCH = 1_000
+_MOST_S = 60.0  # of one turn: past that it is given up and tried again
 
 
 class Relay:
@@ -40,7 +43,7 @@ class Relay:
         self._tasks: list[asyncio.Task[None]] = []
         self._leads_until = datetime.fromtimestamp(0, UTC)
         self._wrote = False
-        self.last_turn: datetime | None = None
+        self._turned_at = monotonic()
 
     def wake(self) -> None:
         """Events were written here: look now. Where another replica leads, it is told through the store."""
@@ -66,12 +69,17 @@ class Relay:
             self._awake.clear()
             wrote, self._wrote = self._wrote, False
             try:
-                if await self._lead():
-                    while await self._turn():
-                        await self._lead()
-                elif wrote:
-                    await self._mongo["signals"].update_one({"_id": "outbox"}, {"$inc": {"n": 1}}, upsert=True)
-            except (StoreError, BusError, OSError) as error:
+                async with asyncio.timeout(_MOST_S) as limit:
+                    if await self._lead():
+                        while await self._turn() or await self._turn_of_publication():
+                            self._turned_at = monotonic()
+                            limit.reschedule(asyncio.get_running_loop().time() + _MOST_S)
+                            await self._lead()
+                    elif wrote:
+                        await self._mongo["signals"].update_one({"_id": "outbox"}, {"$inc": {"n": 1}}, upsert=True)
+                self._turned_at = monotonic()
+            except Exception as error:  # noqa: BLE001  whatever it is, what waits must be tried again
+                self._turned_at = monotonic()
                 log.warning("relay_failed", error=describe(error))
                 await asyncio.sleep(0.5)
             with contextlib.suppress(asyncio.TimeoutError):
@@ -110,14 +118,9 @@ class Relay:
     async def _turn(self) -> bool:
         """Publish one batch; whether there may be more."""
         rows = await self._mongo["outbox"].find({"pending": True}).sort("_id", 1).limit(_BATCH).to_list(None)
-        self.last_turn = datetime.now(UTC)
-        self._metrics.outbox_pending.set(len(rows))
-        self._metrics.outbox_age_seconds.set((self.last_turn - rows[0]["time"]).total_seconds() if rows else 0.0)
         if not rows:
             return False
-        self._reach(Point.RELAY_READ)
-        sent = await self._bus.publish([self._outgoing(row) for row in rows])
-        self._reach(Point.RELAY_PUBLISHED)
+        sent = await self._publish(rows)
         done = [row["_id"] for row, ok in zip(rows, sent, strict=True) if ok]
         if done:
             await self._mongo["outbox"].update_many(
@@ -128,6 +131,39 @@ class Relay:
             log.warning("relay_unconfirmed", events=len(rows) - len(done))
             await asyncio.sleep(0.5)
         return True
+
+    async def _turn_of_publication(self) -> bool:
+        """Publish the next batch of the journal, where that was asked for; whether there may be more."""
+        publication = await running_publication(self._mongo)
+        if publication is None:
+            return False
+        rows = await self._mongo["outbox"].find(rows_left(publication)).sort("_id", 1).limit(_BATCH).to_list(None)
+        sent = await self._publish(rows) if rows else []
+        confirmed = rows if all(sent) else rows[: sent.index(False)]
+        last = len(rows) < _BATCH and len(confirmed) == len(rows)
+        await note_published(self._mongo, publication, confirmed, last=last, now=datetime.now(UTC))
+        if len(confirmed) < len(rows):
+            await asyncio.sleep(0.5)
+        return True
+
+    async def _publish(self, rows: list[Document]) -> list[bool]:
+        self._reach(Point.RELAY_READ)
+        sent = await self._bus.publish([self._outgoing(row) for row in rows])
+        self._reach(Point.RELAY_PUBLISHED)
+        return sent
+
+    async def behind(self, most_s: float) -> str | None:
+        """What to say when the oldest event that no broker has is older than this; None when all is well."""
+        oldest = await oldest_pending(self._mongo)
+        age = 0.0 if oldest is None else (datetime.now(UTC) - oldest).total_seconds()
+        return f"the oldest event that waits to be published is {age:.0f} s old" if age > most_s else None
+
+    def stuck(self) -> str | None:
+        """What to say when the relay's own loop has ended or hangs, which only a restart mends; None when it runs."""
+        if not self._tasks or any(task.done() for task in self._tasks):
+            return "the relay has ended"
+        silent = monotonic() - self._turned_at
+        return f"the relay has not come round for {silent:.0f} s" if silent > 2 * _MOST_S else None
 
     def _outgoing(self, row: Document) -> Outgoing:
         return Outgoing(self._settings.topic(row["topic"]), envelope_of(row, f"/foquale/{self._settings.service}"))
@@ -144,11 +180,3 @@ def envelope_of(row: Document, source: str) -> Envelope:
         data=bytes(row["data"]),
         trace=row["trace"],
     )
-
-
-async def mark_unpublished(mongo: Mongo) -> int:
-    """Put the whole journal back in line, for a broker that has lost its log; consumers know what they have seen."""
-    answer: Any = await mongo["outbox"].update_many(
-        {"pending": {"$exists": False}}, {"$set": {"pending": True}, "$unset": {"published_at": ""}}
-    )
-    return int(answer.modified_count)

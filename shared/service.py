@@ -11,25 +11,27 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
 
-from shared import commands, dead_letters, dead_letters_api, http
+from shared import commands, dead_letters, dead_letters_api, http, journal, journal_api
 from shared.bus import Bus, BusError
 from shared.clock import Clock, utc_now
 from shared.consumer import INBOX_INDEXES, BatchConsumer, Consumer, Received, Table, mark_of
 from shared.crash_points import crash_at
 from shared.envelope import Record
+from shared.journal import Journal
 from shared.mongo import Index, Mongo, StoreError
 from shared.observability import Metrics, configure_logging, describe
-from shared.outbox import Relay, mark_unpublished
+from shared.outbox import Relay
 from shared.settings import ServiceSettings
 from shared.unit_of_work import OUTBOX_INDEXES, UnitOfWork
+from shared.vigil import Vigil
 
 log = structlog.get_logger(__name__)
 
 Check = Callable[[], Awaitable[str | None]]
 Step = Callable[[], Awaitable[None]]
 
-_COLLECTIONS = ("outbox", "inbox", "idempotency", "dead_letters", "leases", "signals")
-_INDEXES = (*OUTBOX_INDEXES, *INBOX_INDEXES, *commands.INDEXES, *dead_letters.INDEXES)
+_COLLECTIONS = ("outbox", "inbox", "idempotency", "dead_letters", "leases", "signals", journal.PUBLICATIONS)
+_INDEXES = (*OUTBOX_INDEXES, *INBOX_INDEXES, *commands.INDEXES, *dead_letters.INDEXES, *journal.INDEXES)
 _START_PATIENCE_S = 60.0
 
 
@@ -53,6 +55,8 @@ class Service:
         self.unit_of_work = UnitOfWork(self.mongo, settings.service, clock=clock, reach=reach)
         self.relay = Relay(self.mongo, self.bus, settings, self.metrics, reach=reach)
         self.unit_of_work.on_events(self.relay.wake)
+        self.journal = Journal(self.mongo, self.relay.wake, clock=clock)
+        self.vigil = Vigil(self.bus, self.metrics, every_s=settings.watch_every_s, stall_s=settings.stall_after_s)
         self._collections = (*_COLLECTIONS, *collections)
         self._indexes = (*_INDEXES, *indexes)
         self._topics: set[str] = set()
@@ -110,6 +114,7 @@ class Service:
         for router in routers:
             app.include_router(router)
         app.include_router(dead_letters_api.router(self.mongo, self._consumers))
+        app.include_router(journal_api.router(self.journal))
         app.include_router(http.health_router(self._live, self._ready))
         app.include_router(http.metrics_router(self.metrics.registry, self._refresh_metrics))
         return app
@@ -123,13 +128,14 @@ class Service:
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         await self.prepare_store()
         if self.settings.republish:
-            log.info("republishing", events=await mark_unpublished(self.mongo))
+            publication = await self.journal.publish_again()
+            log.info("journal_published_again", events=publication["events"])
         await self._patiently("topics", self._topics_exist)
         for step in self._before:
             await step()
         await self.bus.start()
         await self.relay.start()
-        background = [asyncio.create_task(self._keep_going(step)) for step in self._background]
+        background = [asyncio.create_task(self._keep_going(step)) for step in [self.vigil.run, *self._background]]
         log.info("started", service=self.settings.service, port=self.settings.port)
         try:
             yield
@@ -170,12 +176,19 @@ class Service:
             await asyncio.sleep(1)
 
     async def _live(self) -> list[tuple[str, str]]:
-        return [("consumer", reason) for reason in self.bus.stopped_loops()]
+        """What only a new process mends: a consumer that would not start anew, a relay that has ended or hangs."""
+        failures = [("consumer", reason) for reason in self.vigil.stuck()]
+        relay = self.relay.stuck()
+        return failures if relay is None else [*failures, ("relay", relay)]
 
     async def _ready(self) -> list[tuple[str, str]]:
         failures = await self._live()
+        failures += [("consumer", reason) for reason in (*self.bus.stopped_loops(), *self.vigil.failing())]
         try:
             await self.mongo.ping()
+            behind = await self.relay.behind(self.settings.relay_behind_s)
+            if behind:
+                failures.append(("relay", behind))
             async with asyncio.timeout(5):
                 await self.bus.end_offsets(sorted(self._topics))
             for name, check in self._checks:
@@ -188,7 +201,11 @@ class Service:
 
     async def _refresh_metrics(self) -> None:
         self.metrics.dead_letters.set(await self.mongo["dead_letters"].count_documents({"state": "waiting"}))
-        self.metrics.outbox_pending.set(await self.mongo["outbox"].count_documents({"pending": True}))
+        state = await self.journal.state()
+        oldest = state["oldest_pending_at"]
+        self.metrics.outbox_pending.set(state["pending"])
+        self.metrics.outbox_age_seconds.set((utc_now() - oldest).total_seconds() if oldest else 0.0)
+        self.metrics.journal_left.set(state["to_republish"])
 
 
 def serve(app: FastAPI, settings: ServiceSettings) -> None:

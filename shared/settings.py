@@ -37,6 +37,15 @@ class ServiceSettings(BaseSettings):
     batch_timeout_ms: int = Field(20, ge=1, description="How long a consumer waits for a batch to begin.")
     relay_poll_s: float = Field(0.5, gt=0, description="Safety net of the outbox relay when no wake-up reaches it.")
     relay_lease_s: float = Field(10.0, gt=0, description="After this silence of the relay, another replica takes over.")
+    relay_behind_s: float = Field(
+        60.0, gt=0, description="An event that waits longer to be published makes the service not ready."
+    )
+    watch_every_s: float = Field(5.0, gt=0, description="How often to look whether the consumers make progress.")
+    stall_after_s: float = Field(
+        60.0,
+        gt=0,
+        description="A consumer that stands still for so long, with something to read, is started anew.",
+    )
     republish: bool = Field(False, description="At start, publish the whole journal again: the broker lost its log.")
     graceful_timeout_s: float = Field(25.0, gt=0, description="How long a stop waits for the batch in hand.")
     crash_at: str = Field("", description="For tests: end the process (SIGKILL) at this point of `crash_points`.")

@@ -148,6 +148,28 @@ def indicators(
 
 
 @app.command()
+def republish(
+    services: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SERVICE]...", help="referral, catalogue, tracking, reporting; or all."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="MOMENT", help="Only what was recorded at or after it, e.g. 2013-03-31.")
+    ] = None,
+) -> None:
+    """Publish services' journals again, for a broker that has lost its log or a new and empty one.
+
+    Every event a service ever published is in its journal. Whoever has seen one before knows it: nothing changes
+    downstream. The services go on meanwhile.
+
+    Examples: `foquale republish`, `foquale republish referral --since 2013-03-31T08:00:00Z`
+    """
+    from deploy.cli.republish import run
+
+    asyncio.run(run(services or [], since, addresses()))
+
+
+@app.command()
 def init(
     replica_set: Annotated[
         bool,

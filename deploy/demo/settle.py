@@ -20,7 +20,11 @@ async def settled(client: Client, *, first: str, last: str, deadline_s: float = 
     give_up_at = loop.time() + deadline_s
     before: Indicators | None = None
     while True:
-        pending = [await client.metric(service, "foquale_outbox_pending") for service in PORTS]
+        pending = [
+            await client.metric(service, name)
+            for service in PORTS
+            for name in ("foquale_outbox_pending", "foquale_journal_left")
+        ]
         answer = await client.indicators(
             by=("national", "academie"), first=first, last=last, view=("activity", "cohort")
         )

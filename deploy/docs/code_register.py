@@ -23,6 +23,7 @@ _ANY_SERVICE: Final = (
         "Mend the fields named in `errors` and send again.",
     ),
     Code("not_a_date", "A day that does not exist, or is not written YYYY-MM-DD.", "Write it as YYYY-MM-DD."),
+    Code("not_a_time", "Not a moment in time.", "Write it as 2013-03-31T08:00:00Z, or a day as 2013-03-31."),
     Code("no_such_path", "No such path.", "See `/docs` of the service."),
     Code("method_not_allowed", "The path does not take this method.", "See `/docs` of the service."),
     Code("http_error", "Another error of HTTP.", "See `detail`."),
@@ -39,6 +40,7 @@ _ANY_SERVICE: Final = (
     Code("bad_cursor", "The cursor is not one that this list gave.", "Give `next` of the page before, or none."),
     Code("store_unavailable", "The store does not answer; nothing was done.", "Try again."),
     Code("unexpected", "An error in the service itself.", "Report it; the service's log names the kind of error."),
+    Code("unknown_publication", "There is no such publication.", "Begin one: POST /v1/journal/publications."),
     Code("unknown_dead_letter", "There is no such dead letter.", "List them: GET /v1/dead-letters."),
     Code("topic_not_read", "The dead letter is of a topic that this service no longer reads.", "Keep it or drop it."),
 )
