@@ -94,6 +94,15 @@ class Publication(TypedDict):
     published: int
 
 
+class Replayed(TypedDict):
+    """What became of dead letters that were replayed; `next` goes on behind them."""
+
+    replayed: int
+    failed: dict[str, int]
+    remaining: int
+    next: str | None
+
+
 class ClientError(Exception):
     """A request that did not succeed."""
 
@@ -276,6 +285,19 @@ class Client:
     async def publication(self, service: str, publication_id: str) -> Publication:
         """How far a publication has come."""
         return cast(Publication, await self._send(service, "GET", f"/v1/journal/publications/{publication_id}"))
+
+    def dead_letters(self, service: str, **filters: str) -> AsyncIterator[JsonObject]:
+        """Records that a service could not read or apply; filters: state, code, topic, since, until."""
+        return self._pages(service, "/v1/dead-letters", filters)
+
+    async def replay(self, service: str, dead_letter_id: str) -> None:
+        """Let a service apply a dead letter again; `Refused` when it still cannot."""
+        await self._send(service, "POST", f"/v1/dead-letters/{dead_letter_id}/replay")
+
+    async def replay_all(self, service: str, filters: Mapping[str, str], cursor: str | None) -> Replayed:
+        """Let a service apply again the dead letters that fit, some hundreds at once."""
+        body = {**filters, "limit": _PAGE, **({"cursor": cursor} if cursor else {})}
+        return cast(Replayed, await self._post(service, "/v1/dead-letters/replay", body, None))
 
     async def metric(self, service: str, name: str) -> float:
         """The sum of a metric's samples; 0 where there is none."""

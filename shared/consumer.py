@@ -23,6 +23,7 @@ from shared.envelope import Envelope, Record, Undecodable, from_record
 from shared.events import Event
 from shared.mongo import Index, Mongo, is_outage
 from shared.observability import Metrics, describe, set_trace
+from shared.readability import Readability, most_common
 from shared.unit_of_work import Tx, UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -68,6 +69,10 @@ class NotYet(Exception):
         self.message = message
 
 
+class BrokenStream(Exception):
+    """So much of a stream cannot be read that the deployment is at fault: nothing of the batch is set aside."""
+
+
 def each(handler: Callable[[Tx, Received[E]], Awaitable[None]]) -> Handler:
     """A handler of many events out of a handler of one."""
 
@@ -100,6 +105,10 @@ class BatchConsumer(ABC):
         self._models = {model.TYPE: model for model in models}
         self._metrics = metrics
         self._may_keep = may_keep
+        self.readability = Readability()
+        self.alarm: str | None = None
+        """Why this consumer has stopped, while it has; see `readability`."""
+        self.first_retry_s = 60.0
 
     @abstractmethod
     async def apply(self, events: Sequence[Received[Event]], records: Sequence[Record]) -> None:
@@ -109,24 +118,54 @@ class BatchConsumer(ABC):
         """
 
     async def on_batch(self, records: Sequence[Record]) -> None:
-        """Make the records' effects durable; raises only when the store is at fault (the batch then comes again)."""
+        """Make the records' effects durable.
+
+        Raises when the store is at fault, or when too much cannot be read; the batch then comes again.
+        """
         began = perf_counter()
         reach = self._uow.reach
         reach(Point.BATCH_RECEIVED)
         good, refused = self._decode(records)
+        readable = self._judge(records, refused)
         await self._set_aside(refused)
         reach(Point.BATCH_SET_ASIDE)
         try:
             await self.apply(good, records)
         except Exception as error:
-            if _comes_again(error) or not good:
+            if comes_again(error) or not good:
                 raise
             log.warning("batch_applied_one_by_one", records=len(good), error=describe(error))
             for event in good:
                 await self._apply_alone(event)
             await self.apply([], records)
+        self.readability.note(readable)
         reach(Point.BATCH_APPLIED)
         self._metrics.batch_seconds.observe(perf_counter() - began)
+
+    async def why_stopped(self) -> str | None:
+        """For health: why this consumer has stopped reading; None when it has not."""
+        return self.alarm
+
+    def _judge(self, records: Sequence[Record], refused: Sequence[Refused]) -> list[bool]:
+        """Which records can be read. BrokenStream when so few can that the deployment is at fault."""
+        broken = {(item.record.topic, item.record.partition, item.record.offset) for item in refused}
+        readable = [(record.topic, record.partition, record.offset) not in broken for record in records]
+        alarm = self.readability.alarm(readable)
+        if alarm is None:
+            self._metrics.alarm.set(0)
+            self.alarm = None
+            return readable
+        code = most_common([item.code for item in refused])
+        if self.alarm is None:
+            log.error("stream_unreadable", unreadable=alarm[0], of=alarm[1], code=code)
+        topics = sorted({item.record.topic for item in refused})
+        self.alarm = (
+            f"{alarm[0]} of the last {alarm[1]} records of {', '.join(topics)} are unreadable (mostly {code}). That is "
+            "a deployment that does not fit: nothing of them was set aside, and reading has stopped. Deploy what can "
+            "read them; or set FOQUALE_UNDECODABLE_SHARE=1 and start again, and they become dead letters"
+        )
+        self._metrics.alarm.set(1)
+        raise BrokenStream(self.alarm)
 
     async def replay(self, record: Record) -> tuple[str, str] | None:
         """Apply a dead letter again; None when it went through, else the code and message of why not."""
@@ -138,7 +177,7 @@ class BatchConsumer(ABC):
         try:
             await self.apply(good, ())
         except Exception as error:
-            if _comes_again(error):
+            if comes_again(error):
                 raise
             return _reason(error)
         return None
@@ -165,7 +204,7 @@ class BatchConsumer(ABC):
         if not refused:
             return
         kept = [item for item in refused if self._may_keep(item.record)]
-        await dead_letters.keep(self._mongo, kept, self._uow.clock())
+        await dead_letters.keep(self._mongo, kept, self._uow.clock(), first_retry_s=self.first_retry_s)
         for item in refused:
             self._metrics.event("unreadable", "dead")
             log.warning(
@@ -180,11 +219,12 @@ class BatchConsumer(ABC):
         try:
             await self.apply([event], ())
         except Exception as error:
-            if _comes_again(error):
+            if comes_again(error):
                 raise
             code, message = _reason(error)
+            may_heal = not isinstance(error, Unapplicable)
             log.error("event_not_applied", type=event.envelope.type, id=event.envelope.id, error=describe(error))  # noqa: TRY400  no text
-            await self._set_aside([Refused(event.record, code, message)])
+            await self._set_aside([Refused(event.record, code, message, may_heal=may_heal)])
 
     def _count(self, events: Sequence[Received[Event]], outcome: str) -> None:
         for type_, count in Counter(event.data.TYPE for event in events).items():
@@ -244,7 +284,8 @@ class Consumer(BatchConsumer):
         return list(fresh.values())
 
 
-def _comes_again(error: Exception) -> bool:
+def comes_again(error: Exception) -> bool:
+    """Whether what raised is to be tried again as it is: the store is away, or something has not arrived yet."""
     return is_outage(error) or isinstance(error, NotYet)
 
 

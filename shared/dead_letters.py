@@ -1,16 +1,26 @@
-"""Dead letters: records that could not be read or applied, kept by the service that could not, and replayable."""
+"""Dead letters: records that could not be read or applied, kept by the service that could not, and replayable.
+
+What may heal (a handler that failed) is tried again by a schedule (`dead_letter_retries.py`); `next_try_at` says when.
+"""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
 
 from shared.envelope import Record
 from shared.mongo import Document, Index, Mongo, Session
 
 COLLECTION = "dead_letters"
-INDEXES = (Index(COLLECTION, "waiting", (("state", 1), ("_id", 1))),)
+INDEXES = (
+    Index(COLLECTION, "waiting", (("state", 1), ("_id", 1))),
+    Index(COLLECTION, "next_try", (("state", 1), ("next_try_at", 1))),
+)
+MAY_HEAL: Final = "not_applicable"
+"""The code of what a handler failed at, for no reason of its own: the one that is worth another try."""
+
+By = Literal["person", "schedule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +30,32 @@ class Refused:
     record: Record
     code: str
     message: str
+    may_heal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which dead letters; all that are given must hold. `since` and `until` bound when they were kept."""
+
+    state: str | None = None
+    code: str | None = None
+    topic: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def query(self, after: str | None = None) -> Document:
+        """As a query of the store; `after` is a cursor."""
+        query: Document = {
+            name: value
+            for name, value in (("state", self.state), ("code", self.code), ("topic", self.topic))
+            if value is not None
+        }
+        kept_at = {op: moment for op, moment in (("$gte", self.since), ("$lte", self.until)) if moment is not None}
+        if kept_at:
+            query["kept_at"] = kept_at
+        if after:
+            query["_id"] = {"$gt": after}
+        return query
 
 
 def identifier(record: Record) -> str:
@@ -28,8 +64,15 @@ def identifier(record: Record) -> str:
     return f"{record.topic}.{record.partition}.{record.offset}.{digest}"
 
 
-async def keep(mongo: Mongo, refused: Sequence[Refused], now: datetime, session: Session | None = None) -> None:
-    """Store the records with their reasons; one already kept stays as it is."""
+async def keep(
+    mongo: Mongo,
+    refused: Sequence[Refused],
+    now: datetime,
+    session: Session | None = None,
+    *,
+    first_retry_s: float = 0.0,
+) -> None:
+    """Store the records with their reasons; one already kept stays as it is. What may heal is tried after the pause."""
     for item in refused:
         record = item.record
         await mongo[COLLECTION].update_one(
@@ -47,6 +90,9 @@ async def keep(mongo: Mongo, refused: Sequence[Refused], now: datetime, session:
                     "state": "waiting",
                     "kept_at": now,
                     "replays": 0,
+                    "last_try_at": None,
+                    "next_try_at": now + timedelta(seconds=first_retry_s) if item.may_heal else None,
+                    "replayed_by": None,
                 }
             },
             upsert=True,
@@ -54,18 +100,9 @@ async def keep(mongo: Mongo, refused: Sequence[Refused], now: datetime, session:
         )
 
 
-async def page(
-    mongo: Mongo, *, state: str | None, code: str | None, cursor: str | None, limit: int
-) -> tuple[list[Document], str | None]:
+async def page(mongo: Mongo, wanted: Filter, *, cursor: str | None, limit: int) -> tuple[list[Document], str | None]:
     """Dead letters in the order of their identifiers, and the cursor of the next page."""
-    query: Document = {}
-    if state:
-        query["state"] = state
-    if code:
-        query["code"] = code
-    if cursor:
-        query["_id"] = {"$gt": cursor}
-    rows = await mongo[COLLECTION].find(query).sort("_id", 1).limit(limit + 1).to_list(None)
+    rows = await mongo[COLLECTION].find(wanted.query(cursor)).sort("_id", 1).limit(limit + 1).to_list(None)
     return rows[:limit], rows[limit - 1]["_id"] if len(rows) > limit else None
 
 
@@ -74,12 +111,34 @@ async def find(mongo: Mongo, dead_letter_id: str) -> Document | None:
     return await mongo[COLLECTION].find_one({"_id": dead_letter_id})
 
 
-async def mark(mongo: Mongo, dead_letter_id: str, *, replayed: bool, reason: tuple[str, str] | None = None) -> None:
-    """Write down how a replay went."""
-    change: dict[str, Any] = {"$inc": {"replays": 1}, "$set": {"state": "replayed" if replayed else "waiting"}}
-    if reason:
-        change["$set"] |= {"code": reason[0], "message": reason[1]}
-    await mongo[COLLECTION].update_one({"_id": dead_letter_id}, change)
+async def count(mongo: Mongo, wanted: Filter, after: str | None = None) -> int:
+    """How many there are; with `after`, behind that cursor."""
+    return await mongo[COLLECTION].count_documents(wanted.query(after))
+
+
+async def oldest_waiting(mongo: Mongo) -> datetime | None:
+    """When the oldest that waits was kept; None when none waits."""
+    row = await mongo[COLLECTION].find_one({"state": "waiting"}, {"kept_at": 1}, sort=[("kept_at", 1)])
+    return row["kept_at"] if row else None
+
+
+async def mark(
+    mongo: Mongo, dead_letter_id: str, *, reason: tuple[str, str] | None, now: datetime, by: By, next_try_at: Any = ...
+) -> None:
+    """Write down how a try went: None when the record is applied, else the code and message of why not.
+
+    Without `next_try_at` the schedule stays as it is.
+    """
+    changes: Document = {"last_try_at": now}
+    if reason is None:
+        changes |= {"state": "replayed", "replayed_by": by, "next_try_at": None}
+    else:
+        changes |= {"code": reason[0], "message": reason[1]}
+        if next_try_at is not ...:
+            changes["next_try_at"] = next_try_at
+    # One that somebody else has replayed meanwhile stays so.
+    query = {"_id": dead_letter_id} if reason is None else {"_id": dead_letter_id, "state": "waiting"}
+    await mongo[COLLECTION].update_one(query, {"$inc": {"replays": 1}, "$set": changes})
 
 
 def record_of(row: Document) -> Record:

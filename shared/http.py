@@ -1,7 +1,7 @@
 """What every service's HTTP side has: problem details, health, metrics, dead letters, strict inputs, cursors."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import structlog
@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -42,6 +42,20 @@ Day = Annotated[
     date, BeforeValidator(_day, json_schema_input_type=str), WithJsonSchema({"type": "string", "format": "date"})
 ]
 """A day in a request, written exactly `YYYY-MM-DD`; pydantic alone takes numbers and times for days as well."""
+
+
+def _text(value: object) -> object:
+    if not isinstance(value, str):
+        raise PydanticCustomError("not_a_time", "write a moment as 2013-03-31T08:00:00Z, or a day as 2013-03-31")
+    return value
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+Moment = Annotated[datetime, BeforeValidator(_text, json_schema_input_type=str), AfterValidator(_aware)]
+"""A moment in a request: RFC 3339, UTC where no zone is given; a day alone is its beginning. Never a number."""
 
 
 class Input(BaseModel):

@@ -1,33 +1,21 @@
 """The journal over HTTP, the same in every service: what waits to be published, and publishing all of it again."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from shared.http import Input
+from shared.http import Input, Moment
 from shared.journal import Journal
 from shared.mongo import Document
 from shared.problems import Problem
 
 
-def _text(value: object) -> object:
-    if not isinstance(value, str):
-        raise PydanticCustomError("not_a_time", "write a moment as 2013-03-31T08:00:00Z, or a day as 2013-03-31")
-    return value
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 class PublicationRequest(Input):
     """What to publish again."""
 
-    since: Annotated[datetime, BeforeValidator(_text), AfterValidator(_aware)] | None = Field(
+    since: Moment | None = Field(
         None, description="Only what was recorded at or after this moment (RFC 3339; UTC where no zone is given)."
     )
 

@@ -115,6 +115,18 @@ class Metrics:
             ["service", "topics"],
             registry=self.registry,
         )
+        self.alarm = Gauge(
+            "foquale_alarm",
+            "1 while reading has stopped because too much cannot be read",
+            ["service"],
+            registry=self.registry,
+        ).labels(**labels)
+        self.dead_letter_age_seconds = Gauge(
+            "foquale_dead_letter_age_seconds",
+            "Age of the oldest dead letter that waits",
+            ["service"],
+            registry=self.registry,
+        ).labels(**labels)
         self.dead_letters = Gauge(
             "foquale_dead_letters", "Dead letters that wait", ["service"], registry=self.registry
         ).labels(**labels)

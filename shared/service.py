@@ -16,11 +16,13 @@ from shared.bus import Bus, BusError
 from shared.clock import Clock, utc_now
 from shared.consumer import INBOX_INDEXES, BatchConsumer, Consumer, Received, Table, mark_of
 from shared.crash_points import crash_at
+from shared.dead_letter_retries import DeadLetterRetries
 from shared.envelope import Record
 from shared.journal import Journal
 from shared.mongo import Index, Mongo, StoreError
 from shared.observability import Metrics, configure_logging, describe
 from shared.outbox import Relay
+from shared.readability import Readability
 from shared.settings import ServiceSettings
 from shared.unit_of_work import OUTBOX_INDEXES, UnitOfWork
 from shared.vigil import Vigil
@@ -82,6 +84,9 @@ class Service:
     def attach(self, topics: Sequence[str], consumer: BatchConsumer, *, group_suffix: str = "") -> None:
         """Let `consumer` read the topics, and replay what it could not."""
         self.read(topics, consumer.on_batch, group_suffix=group_suffix)
+        consumer.readability = Readability(self.settings.undecodable_share, self.settings.undecodable_least)
+        consumer.first_retry_s = self.settings.retry_first_s
+        self.add_check("stream", consumer.why_stopped)
         for topic in topics:
             self._consumers[self.settings.topic(topic)] = consumer
 
@@ -113,7 +118,7 @@ class Service:
         http.install(app)
         for router in routers:
             app.include_router(router)
-        app.include_router(dead_letters_api.router(self.mongo, self._consumers))
+        app.include_router(dead_letters_api.router(self.mongo, self._consumers, self.clock))
         app.include_router(journal_api.router(self.journal))
         app.include_router(http.health_router(self._live, self._ready))
         app.include_router(http.metrics_router(self.metrics.registry, self._refresh_metrics))
@@ -135,7 +140,9 @@ class Service:
             await step()
         await self.bus.start()
         await self.relay.start()
-        background = [asyncio.create_task(self._keep_going(step)) for step in [self.vigil.run, *self._background]]
+        retries = DeadLetterRetries(self.mongo, self._consumers, self.settings, self.clock)
+        steps: list[Step] = [self.vigil.run, retries.run, *self._background]
+        background = [asyncio.create_task(self._keep_going(step)) for step in steps]
         log.info("started", service=self.settings.service, port=self.settings.port)
         try:
             yield
@@ -200,7 +207,9 @@ class Service:
         return failures
 
     async def _refresh_metrics(self) -> None:
-        self.metrics.dead_letters.set(await self.mongo["dead_letters"].count_documents({"state": "waiting"}))
+        waiting = await dead_letters.oldest_waiting(self.mongo)
+        self.metrics.dead_letters.set(await dead_letters.count(self.mongo, dead_letters.Filter(state="waiting")))
+        self.metrics.dead_letter_age_seconds.set((self.clock() - waiting).total_seconds() if waiting else 0.0)
         state = await self.journal.state()
         oldest = state["oldest_pending_at"]
         self.metrics.outbox_pending.set(state["pending"])

@@ -46,6 +46,13 @@ class ServiceSettings(BaseSettings):
         gt=0,
         description="A consumer that stands still for so long, with something to read, is started anew.",
     )
+    undecodable_share: float = Field(
+        0.5, ge=0, le=1, description="More of the last records unreadable than this share: stop and say so; 1 is never."
+    )
+    undecodable_least: int = Field(50, ge=1, description="Fewer unreadable records than this are never an alarm.")
+    retry_first_s: float = Field(60.0, gt=0, description="First pause before a dead letter that may heal is tried.")
+    retry_longest_s: float = Field(21_600.0, gt=0, description="The pause doubles with each try, up to this.")
+    retry_most: int = Field(24, ge=0, description="Tries before a dead letter waits for a person.")
     republish: bool = Field(False, description="At start, publish the whole journal again: the broker lost its log.")
     graceful_timeout_s: float = Field(25.0, gt=0, description="How long a stop waits for the batch in hand.")
     crash_at: str = Field("", description="For tests: end the process (SIGKILL) at this point of `crash_points`.")

@@ -169,6 +169,43 @@ def republish(
     asyncio.run(run(services or [], since, addresses()))
 
 
+@app.command("dead-letters")
+def dead_letters(
+    *,
+    service: Annotated[str | None, typer.Argument(metavar="[SERVICE]", help="Of one service; else of all.")] = None,
+    state: Annotated[str, typer.Option(metavar="STATE", help="waiting, replayed, or all.")] = "waiting",
+    code: Annotated[str | None, typer.Option(metavar="CODE", help="Only those with this reason.")] = None,
+    topic: Annotated[str | None, typer.Option(metavar="TOPIC", help="Only those of this topic.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, originals in base64, and nothing else.")] = False,
+) -> None:
+    """List the records that services could not read or apply, with the reason.
+
+    Examples: `foquale dead-letters`, `foquale dead-letters referral --code invalid_data --json`
+    """
+    from deploy.cli.dead_letters import show
+
+    asyncio.run(show(service, {"state": state, "code": code, "topic": topic}, addresses(), as_json=as_json))
+
+
+@app.command()
+def replay(
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="The service that keeps them.")],
+    dead_letter: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="These.")] = None,
+    code: Annotated[str | None, typer.Option(metavar="CODE", help="All that wait with this reason.")] = None,
+    topic: Annotated[str | None, typer.Option(metavar="TOPIC", help="All that wait and are of this topic.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
+) -> None:
+    """Let a service apply dead letters again, once what was wrong is mended. What was applied before changes nothing.
+
+    Exit code 0, or 2 where some still cannot be applied.
+
+    Examples: `foquale replay tracking --code not_applicable`, `foquale replay reporting --all`
+    """
+    from deploy.cli.dead_letters import replay as run
+
+    asyncio.run(run(service, dead_letter or [], {"code": code, "topic": topic}, addresses(), every=every))
+
+
 @app.command()
 def init(
     replica_set: Annotated[
