@@ -103,6 +103,20 @@ class Replayed(TypedDict):
     next: str | None
 
 
+class Build(TypedDict):
+    """A projection that reporting builds beside the live one, to switch to it or to compare."""
+
+    state: Literal["running", "done", "refused", "failed"]
+    generation: int
+    read: int
+    of: int
+    youths: int
+    held_ms: int | None
+    reason: str | None
+    figures: int | None
+    differences: JsonObject | None
+
+
 class ClientError(Exception):
     """A request that did not succeed."""
 
@@ -266,6 +280,16 @@ class Client:
         wanted = {"by": ",".join(by), "from": first, "to": last, "view": ",".join(view), "code": ",".join(code)}
         query = {name: value for name, value in wanted.items() if value}
         return cast(Indicators, await self._send("reporting", "GET", "/v1/indicators", params=query))
+
+    async def begin_build(self, kind: Literal["rebuild", "verification"], *, anyway: bool = False) -> str:
+        """Let reporting build its projection anew, or recompute and compare it; the build's identifier."""
+        body: JsonObject = {"anyway": True} if anyway else {}
+        return str((await self._post("reporting", f"/v1/projection/{kind}s", body, None))[f"{kind}_id"])
+
+    async def build(self, kind: Literal["rebuild", "verification"], build_id: str) -> Build:
+        """How far a build is."""
+        answer = await self._send("reporting", "GET", f"/v1/projection/{kind}s/{build_id}")
+        return cast(Build, {"figures": None, "differences": None, **answer})
 
     # every service
 

@@ -8,7 +8,8 @@ each partition after the effects are durable.
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,18 @@ class Progress:
     group: str
     failures: int = 0
     in_hand_since: float | None = None
+
+
+class LogReader:
+    """Reads the log batch by batch, in order per partition."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+
+    async def read(self, most: int, wait_s: float) -> list[Record]:
+        """The next records; none when none came within `wait_s` seconds."""
+        found = await self._consumer.getmany(max_records=most, timeout_ms=int(wait_s * 1000))
+        return [_record(item) for items in found.values() for item in items]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +230,27 @@ class Bus:
             for partition in consumer.assignment() if consumer else ():
                 count[partition.topic] = count.get(partition.topic, 0) + 1
         return count
+
+    @asynccontextmanager
+    async def log(self, topics: Sequence[str]) -> AsyncIterator["LogReader"]:
+        """The topics' records from the beginning of the log, outside any group: reading them changes nothing."""
+        counts = await self._partition_counts(topics)
+        partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            fetch_max_wait_ms=50,
+        )
+        await consumer.start()
+        try:
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            yield LogReader(consumer)
+        finally:
+            await consumer.stop()
 
     async def publish(self, events: Sequence[Outgoing]) -> list[bool]:
         """Send the events and wait for the broker's word on each: whether it is in the log (all replicas)."""

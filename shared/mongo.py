@@ -124,6 +124,12 @@ class Mongo:
                 await asyncio.sleep(random.uniform(0.0, min(0.25, 0.002 * 2 ** min(attempt, 7))))  # noqa: S311 jitter
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Session]:
+        """A session that reads everything as it is at its first read, for some minutes (the server's history)."""
+        async with await self._client.start_session(snapshot=True) as session:
+            yield session
+
+    @asynccontextmanager
     async def watch(self, collection: str) -> AsyncIterator[AsyncIterator[Document]]:
         """Changes of a collection as they come: a wake-up, never a source of truth."""
         async with self.db[collection].watch([], max_await_time_ms=1_000) as stream:

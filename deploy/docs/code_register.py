@@ -196,6 +196,9 @@ _REPORTING: Final = (
         "`code` names a unit that the levels in `by` do not have.",
         "Use one of those that `detail` suggests.",
     ),
+    Code("build_running", "A rebuild or verification of the projection is running.", "Wait for its end, then begin."),
+    Code("unknown_build", "There is no such rebuild or verification.", "Begin one: POST /v1/projection/rebuilds."),
+    Code("rebuild_switch", "Another projection is about to take over.", "Nothing: it is tried again in a moment."),
 )
 
 _DEAD_LETTERS: Final = (
@@ -210,7 +213,7 @@ _DEAD_LETTERS: Final = (
     Code(
         "not_applicable",
         "The handler failed; `message` names the kind of error, the log has more.",
-        "Mend the cause, then replay.",
+        "Mend the cause; it is tried again by itself for some days, or replay it.",
     ),
     Code(
         "second_contract",

@@ -11,26 +11,37 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
-from services.reporting import store
+from services.reporting import generations, store
 from services.reporting.figures import NATIONAL_CODE, Level, Period, Tally, Unit, month_of, units_of
 from services.reporting.freshness import Partition, Position
-from services.reporting.store import CHANGES, leaf_of
+from services.reporting.generations import CELLS, CHANGES, Generation
+from services.reporting.store import leaf_of
+from shared.mongo import Collection as Cells
 from shared.mongo import Document, Mongo, Session, UpdateOne
 from shared.unit_of_work import Tx, UnitOfWork
 
-CELLS: Final = "cells"
 _DOCUMENTS_A_FOLD = 20
 
 
-async def fold(unit_of_work: UnitOfWork) -> int:
-    """Fold the oldest changes into the cells; how many documents of them there were."""
-    return await unit_of_work.run(_fold)
+async def fold(unit_of_work: UnitOfWork, generation: Generation | None = None) -> int:
+    """Fold the oldest changes into the cells, of the live generation or of this one; how many documents there were."""
+
+    async def work(tx: Tx) -> int:
+        return await _fold(tx, generation or await generations.live(tx.mongo, tx.session))
+
+    return await unit_of_work.run(work)
 
 
-async def _fold(tx: Tx) -> int:
-    rows = await tx[CHANGES].find({}, session=tx.session).sort("_id", 1).limit(_DOCUMENTS_A_FOLD).to_list(None)
+async def _fold(tx: Tx, of: Generation) -> int:
+    rows = (
+        await tx[of.collection(CHANGES)]
+        .find({}, session=tx.session)
+        .sort("_id", 1)
+        .limit(_DOCUMENTS_A_FOLD)
+        .to_list(None)
+    )
     if not rows:
         return 0
     # Unit and month -> day -> measure -> number; a plain dict of ints where it is hot.
@@ -51,8 +62,8 @@ async def _fold(tx: Tx) -> int:
         if (increments := _increments(days))
     ]
     if writes:
-        await tx[CELLS].bulk_write(writes, ordered=False, session=tx.session)
-    await tx[CHANGES].delete_many({"_id": {"$in": [row["_id"] for row in rows]}}, session=tx.session)
+        await tx[of.collection(CELLS)].bulk_write(writes, ordered=False, session=tx.session)
+    await tx[of.collection(CHANGES)].delete_many({"_id": {"$in": [row["_id"] for row in rows]}}, session=tx.session)
     return len(rows)
 
 
@@ -87,15 +98,17 @@ async def read(mongo: Mongo, levels: Sequence[Level], period: Period, codes: Col
     """The tallies of the units of these levels over the period, and what goes with them; of all units without codes."""
 
     async def work(session: Session) -> Snapshot:
-        changes = await mongo[CHANGES].find({}, session=session).to_list(None)
+        live = await generations.live(mongo, session)
+        changes = await mongo[live.collection(CHANGES)].find({}, session=session).to_list(None)
+        stored = mongo[live.collection(CELLS)]
         tallies: dict[Unit, Tally] = defaultdict(Counter)
-        await _read_cells(mongo, session, _of(levels, codes), period, tallies)
+        await _read_cells(stored, session, _of(levels, codes), period, tallies)
         _add_changes(changes, levels, codes, period, tallies)
         return Snapshot(
             tallies,
-            await store.positions(mongo, session),
-            {row["_id"]: row["name"] async for row in mongo["networks"].find({}, {"name": 1}, session=session)},
-            await _span(mongo, session, changes),
+            await store.positions(mongo, live, session),
+            await store.names(mongo, live, "networks", session),
+            await _span(stored, session, changes),
         )
 
     return await mongo.transaction(work)
@@ -107,7 +120,7 @@ def _of(levels: Sequence[Level], codes: Collection[str]) -> Document:
 
 
 async def _read_cells(
-    mongo: Mongo, session: Session, wanted: Document, period: Period, tallies: dict[Unit, Tally]
+    cells: Cells, session: Session, wanted: Document, period: Period, tallies: dict[Unit, Tally]
 ) -> None:
     months: dict[str, Any] = {}
     if period.first is not None:
@@ -116,12 +129,12 @@ async def _read_cells(
         months["$lte"] = month_of(period.last)
     edges = period.edge_months()
     whole = wanted | ({"month": {**months, "$nin": sorted(edges)}} if months else {})
-    async for row in mongo[CELLS].find(whole, {"level": 1, "code": 1, "total": 1}, session=session):
+    async for row in cells.find(whole, {"level": 1, "code": 1, "total": 1}, session=session):
         _add_to(tallies[row["level"], row["code"]], row["total"])
     if not edges:
         return
     partly = wanted | {"month": {"$in": sorted(edges)}}
-    async for row in mongo[CELLS].find(partly, session=session):
+    async for row in cells.find(partly, session=session):
         for number, measures in row["days"].items():
             if date.fromisoformat(f"{row['month']}-{number}") in period:
                 _add_to(tallies[row["level"], row["code"]], measures)
@@ -152,10 +165,10 @@ def _add_to(tally: dict[str, int], measures: Mapping[str, int]) -> None:
         tally[measure] = tally.get(measure, 0) + count
 
 
-async def _span(mongo: Mongo, session: Session, changes: Sequence[Document]) -> tuple[str, str] | None:
+async def _span(cells: Cells, session: Session, changes: Sequence[Document]) -> tuple[str, str] | None:
     months = {day[:7] for row in changes for entry in row["leaves"] for day in entry["days"]}
     national = {"level": "national", "code": NATIONAL_CODE}
     for direction in (1, -1):
-        async for row in mongo[CELLS].find(national, {"month": 1}, session=session).sort("month", direction).limit(1):
+        async for row in cells.find(national, {"month": 1}, session=session).sort("month", direction).limit(1):
             months.add(row["month"])
     return (min(months), max(months)) if months else None

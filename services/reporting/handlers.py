@@ -5,11 +5,12 @@ written at most once a batch.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
-from services.reporting import cells, store
+from services.reporting import cells, generations, store
 from services.reporting.freshness import lost, positions_after
+from services.reporting.generations import Generation
 from services.reporting.projection import NOTHING, Change, Fact, ToFact, changes, join
 from shared.bus import Bus
 from shared.clock import random_id
@@ -27,11 +28,19 @@ Registrations = Mapping[type[Registration], str]
 
 class FactsConsumer(BatchConsumer):
     """Applies batches to the facts (`facts`: event -> what it says of its youth) and to the collections of names
-    (`registrations`: event -> collection).
+    (`registrations`: event -> collection), all of the generation that `into` names in the transaction.
     """
 
-    def __init__(self, unit_of_work: UnitOfWork, facts: Facts, registrations: Registrations, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        facts: Facts,
+        registrations: Registrations,
+        metrics: Metrics,
+        into: Callable[[Tx], Awaitable[Generation]],
+    ) -> None:
         super().__init__(unit_of_work, [*facts, *registrations], metrics)
+        self._into = into
         self._facts = facts
         self._registrations = registrations
 
@@ -44,7 +53,8 @@ class FactsConsumer(BatchConsumer):
             set_trace(events[0].envelope.trace)
 
         async def work(tx: Tx) -> None:
-            known = await store.load(tx, learned)
+            of = await self._into(tx)
+            known = await store.load(tx, of, learned)
             grown: dict[str, Fact] = {}
             changed: list[Change] = []
             for youth_id, news in learned.items():
@@ -53,11 +63,11 @@ class FactsConsumer(BatchConsumer):
                 if after != before:
                     grown[youth_id] = after
                     changed.extend(changes(before, after))
-            await store.save(tx, known, grown)
-            await store.add_changes(tx, changed)
+            await store.save(tx, of, known, grown)
+            await store.add_changes(tx, of, changed)
             for collection, newest in registered.items():
-                await store.register(tx, collection, newest)
-            await store.move(tx, positions)
+                await store.register(tx, of, collection, newest)
+            await store.move(tx, of, positions)
 
         if learned or registered or positions:
             await self._uow.run(work)
@@ -86,6 +96,16 @@ class FactsConsumer(BatchConsumer):
                 if before is None or before.version < data.version:
                     newest[data.subject()] = data
         return registered
+
+
+def live() -> Callable[[Tx], Awaitable[Generation]]:
+    """Into what is live, at a slot of this consumer's own."""
+    slot = generations.slot_of(random_id())
+
+    async def into(tx: Tx) -> Generation:
+        return await generations.enter(tx, slot)
+
+    return into
 
 
 class Folding:
@@ -133,5 +153,6 @@ class LostLogs:
 
     async def look(self) -> None:
         """Look now. Before anything is consumed it is exact: what is applied of a new log can only grow from 0."""
-        positions = await store.positions(self._mongo)
-        await store.begin_again(self._mongo, lost(positions, await self._bus.end_offsets(self._topics)))
+        of = await generations.live(self._mongo)
+        positions = await store.positions(self._mongo, of)
+        await store.begin_again(self._mongo, of, lost(positions, await self._bus.end_offsets(self._topics)))

@@ -6,6 +6,7 @@
     positions   one document a partition: the offset of the next record to apply, and the time of the last event
     networks, platforms   the latest registration of each, for labels
 
+Each is of one generation of the projection (`generations.py`), which every function here is told.
 Days are ISO texts; times of facts are ISO texts in UTC with microseconds, as their order decides.
 """
 
@@ -15,32 +16,30 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from services.reporting.freshness import Partition, Position
+from services.reporting.generations import CHANGES, FACTS, FIRST, POSITIONS, PROJECTION, SLOTS, Generation
 from services.reporting.indicators import Step
 from services.reporting.projection import Assignment, Change, Dismissal, Fact, Leaf
 from shared.clock import event_id
 from shared.events import Event
-from shared.mongo import Document, Index, InsertOne, Mongo, ReplaceOne, Session, UpdateOne
+from shared.mongo import Document, InsertOne, Mongo, ReplaceOne, Session, UpdateOne
 from shared.unit_of_work import Tx
 
-FACTS: Final = "facts"
-CHANGES: Final = "changes"
-POSITIONS: Final = "positions"
-COLLECTIONS: Final = (FACTS, CHANGES, POSITIONS, "networks", "platforms", "cells")
-INDEXES: Final = (Index("cells", "by_month", (("level", 1), ("month", 1), ("code", 1))),)
+COLLECTIONS: Final = (*PROJECTION, SLOTS, "builds")
+INDEXES: Final = tuple(FIRST.indexes())
 
 _MOST_FIGURES = 50_000  # of one document of `changes`, which MongoDB limits to 16 MB
 
 
-async def load(tx: Tx, youth_ids: Iterable[str]) -> dict[str, Fact]:
+async def load(tx: Tx, of: Generation, youth_ids: Iterable[str]) -> dict[str, Fact]:
     """The facts of those youths that are known."""
-    rows = await tx[FACTS].find({"_id": {"$in": list(youth_ids)}}, session=tx.session).to_list(None)
-    return {row["_id"]: _fact(row) for row in rows}
+    rows = await tx[of.collection(FACTS)].find({"_id": {"$in": list(youth_ids)}}, session=tx.session).to_list(None)
+    return {row["_id"]: fact_of(row) for row in rows}
 
 
-async def save(tx: Tx, known: Mapping[str, Fact], grown: Mapping[str, Fact]) -> None:
+async def save(tx: Tx, of: Generation, known: Mapping[str, Fact], grown: Mapping[str, Fact]) -> None:
     """Write the grown facts whole; `known` holds those that were there before."""
     if grown:
-        await tx[FACTS].bulk_write(
+        await tx[of.collection(FACTS)].bulk_write(
             [
                 ReplaceOne({"_id": youth_id}, _document(youth_id, fact))
                 if youth_id in known
@@ -52,7 +51,7 @@ async def save(tx: Tx, known: Mapping[str, Fact], grown: Mapping[str, Fact]) -> 
         )
 
 
-async def add_changes(tx: Tx, changes: Iterable[Change]) -> None:
+async def add_changes(tx: Tx, of: Generation, changes: Iterable[Change]) -> None:
     """Write down what the batch adds to the figures; what cancels out is left away."""
     sums: dict[tuple[Leaf | None, date, str], int] = defaultdict(int)
     for leaf, day, measure, count in changes:
@@ -71,7 +70,7 @@ async def add_changes(tx: Tx, changes: Iterable[Change]) -> None:
     if days:
         documents.append(_changes(days))
     if documents:
-        await tx[CHANGES].insert_many(documents, session=tx.session)
+        await tx[of.collection(CHANGES)].insert_many(documents, session=tx.session)
 
 
 def _changes(days: Mapping[Leaf | None, Mapping[str, Mapping[str, int]]]) -> Document:
@@ -84,10 +83,10 @@ def leaf_of(row: Document) -> Leaf | None:
     return None if row["leaf"] is None else Leaf(*row["leaf"])
 
 
-async def move(tx: Tx, positions: Mapping[Partition, Position]) -> None:
+async def move(tx: Tx, of: Generation, positions: Mapping[Partition, Position]) -> None:
     """Note how far the topics are applied; never backwards, as a replica that lost a partition may come late."""
     if positions:
-        await tx[POSITIONS].bulk_write(
+        await tx[of.collection(POSITIONS)].bulk_write(
             [
                 UpdateOne(
                     {"_id": f"{topic}|{partition}"},
@@ -105,26 +104,27 @@ async def move(tx: Tx, positions: Mapping[Partition, Position]) -> None:
         )
 
 
-async def positions(mongo: Mongo, session: Session | None = None) -> dict[Partition, Position]:
+async def positions(mongo: Mongo, of: Generation, session: Session | None = None) -> dict[Partition, Position]:
     """How far the topics are applied."""
     return {
         (row["topic"], row["partition"]): Position(row["next"], row.get("last_event_time"))
-        async for row in mongo[POSITIONS].find({}, session=session)
+        async for row in mongo[of.collection(POSITIONS)].find({}, session=session)
     }
 
 
-async def begin_again(mongo: Mongo, lost: Mapping[Partition, Position]) -> None:
+async def begin_again(mongo: Mongo, of: Generation, lost: Mapping[Partition, Position]) -> None:
     """Count these partitions from 0 again, unless they have moved on meanwhile."""
     for (topic, partition), position in lost.items():
-        await mongo[POSITIONS].update_one(
+        await mongo[of.collection(POSITIONS)].update_one(
             {"_id": f"{topic}|{partition}", "next": position.next_offset}, {"$set": {"next": 0}}
         )
 
 
-async def register(tx: Tx, collection: str, registrations: Mapping[str, Event]) -> None:
+async def register(tx: Tx, of: Generation, name: str, registrations: Mapping[str, Event]) -> None:
     """Keep the registrations that are newer than what is known, by `version`."""
     if not registrations:
         return
+    collection = of.collection(name)
     newest: dict[str, Document] = {key: event.model_dump(mode="json") for key, event in registrations.items()}
     query = {"_id": {"$in": list(newest)}}
     async for row in tx[collection].find(query, {"version": 1}, session=tx.session):
@@ -136,6 +136,12 @@ async def register(tx: Tx, collection: str, registrations: Mapping[str, Event]) 
             ordered=False,
             session=tx.session,
         )
+
+
+async def names(mongo: Mongo, of: Generation, name: str, session: Session | None = None) -> dict[str, str]:
+    """The names of the networks, or of the platforms, by code."""
+    rows = mongo[of.collection(name)].find({}, {"name": 1}, session=session)
+    return {row["_id"]: row["name"] async for row in rows}
 
 
 def _document(youth_id: str, fact: Fact) -> Document:
@@ -155,7 +161,8 @@ def _plain(stamped: Dismissal | Assignment) -> Document:
     return plain
 
 
-def _fact(row: Document) -> Fact:
+def fact_of(row: Document) -> Fact:
+    """The fact that a document holds."""
     first: dict[Step, date] = {step: date.fromisoformat(day) for step, day in row["first"].items()}
     last_detected = row.get("last_detected")
     return Fact(

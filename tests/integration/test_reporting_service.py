@@ -2,29 +2,27 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime
-from typing import Any
 
-import httpx
 import pytest
 
 from deploy.local import free_port
-from services.reporting import cells, store
+from services.reporting import cells, generations, store
 from services.reporting.answers import Answers
 from services.reporting.app import FACTS, REGISTRATIONS, TOPICS, app
 from services.reporting.figures import LEVELS, Period, figures
 from services.reporting.freshness import Position
-from services.reporting.handlers import FactsConsumer
+from services.reporting.generations import FIRST
+from services.reporting.handlers import FactsConsumer, live
 from services.reporting.queries import IndicatorsQuery
 from services.reporting.settings import ReportingSettings
 from services.reporting.units import Units
 from shared.bus import Bus, ensure_topics
 from shared.clock import utc_now
-from shared.consumer import Received
-from shared.envelope import Envelope, Record, to_headers
-from shared.events import ContactAttempted, DropoutDismissed, Event, NetworkRegistered
+from shared.envelope import Envelope
+from shared.events import ContactAttempted, DropoutDismissed, NetworkRegistered
 from shared.mongo import Mongo
 from shared.observability import Metrics
 from shared.reference import load
@@ -34,15 +32,9 @@ from tests.support import oracle
 from tests.support.lives import contacted, detected, population, recorded
 from tests.support.oracle import Happened
 from tests.support.probe import Raw, eventually, produce, running
+from tests.support.reporting import ask, assert_equals_plain_count, caught_up, received, send, settings_of
 
 RECORDED = datetime(2013, 3, 1, tzinfo=UTC)
-PERIODS: tuple[tuple[date | None, date | None], ...] = (
-    (None, None),
-    (date(2013, 1, 1), date(2013, 12, 31)),
-    (date(2013, 3, 11), date(2013, 6, 20)),
-    (date(2013, 5, 2), date(2013, 5, 2)),
-    (None, date(2013, 4, 30)),
-)
 POISON_HEADERS = [
     ("ce_specversion", b"1.0"),
     ("ce_id", b"poison"),
@@ -77,18 +69,7 @@ UNKNOWN_TYPE: Raw = (
 
 @pytest.fixture
 def settings(mongo_url: str, kafka: Kafka, db_name: str, topic_prefix: str) -> ReportingSettings:
-    return ReportingSettings(
-        mongo_url=mongo_url,
-        mongo_prefix=f"{db_name}_",
-        kafka_bootstrap=kafka.bootstrap,
-        kafka_idempotence=kafka.supports_idempotence,
-        kafka_partitions=3,
-        topic_prefix=topic_prefix,
-        kafka_session_ms=2_000,
-        batch_records=150,
-        fold_every_s=0.1,
-        lost_logs_every_s=0.2,
-    )
+    return settings_of(mongo_url, kafka, db_name, topic_prefix)
 
 
 @pytest.fixture
@@ -103,46 +84,9 @@ async def unit_of_work(settings: ReportingSettings) -> AsyncIterator[UnitOfWork]
     """The service's store without the service."""
     mongo = Mongo(settings.mongo_url, settings.database)
     await mongo.ensure([*store.COLLECTIONS, "outbox", "dead_letters", "leases"], store.INDEXES)
+    await generations.prepare(mongo)
     yield UnitOfWork(mongo, "reporting")
     await mongo.close()
-
-
-async def send(settings: ReportingSettings, events: Iterable[Happened]) -> None:
-    by_topic: dict[str, list[Envelope]] = {}
-    for happened in events:
-        by_topic.setdefault(happened.event.TOPIC, []).append(happened.envelope())
-    for topic, envelopes in by_topic.items():
-        await produce(settings.kafka_bootstrap, settings.topic(topic), *envelopes)
-
-
-async def ask(client: httpx.AsyncClient, **parameters: str) -> dict[str, Any]:
-    answer = await client.get("/v1/indicators", params=parameters)
-    assert answer.status_code == 200, answer.text
-    body: dict[str, Any] = answer.json()
-    return body
-
-
-async def caught_up(client: httpx.AsyncClient, *, last: Sequence[str] = TOPICS) -> bool:
-    sources = (await ask(client))["sources"]
-    assert [source["topic"] for source in sources] == list(TOPICS)
-    assert all(source["lag"] >= 0 for source in sources)
-    return all(source["lag"] == 0 and source["last_event_time"] for source in sources if source["topic"] in last)
-
-
-def dated(first: date | None, last: date | None) -> dict[str, str]:
-    return {name: day.isoformat() for name, day in (("from", first), ("to", last)) if day is not None}
-
-
-async def assert_equals_plain_count(client: httpx.AsyncClient, events: Sequence[Happened]) -> None:
-    for first, last in PERIODS:
-        body = await ask(client, by=",".join(LEVELS), **dated(first, last))
-        rows = {(row["by"], row["code"]): row for row in body["rows"]}
-        assert len(rows) == len(body["rows"])
-        expected = oracle.indicators(events, first, last)
-        assert {unit for unit, count in expected.items() if count != oracle.NOBODY} <= set(rows)
-        for unit, row in rows.items():
-            shown = {key: value for key, value in row.items() if key not in ("by", "code", "label")}
-            assert shown == expected.get(unit, oracle.NOBODY), (unit, first, last)
 
 
 async def test_two_replicas_count_shuffled_doubled_and_late_events_among_poison_to_the_unit(
@@ -223,24 +167,6 @@ async def test_a_youth_whose_detection_is_late_counts_for_france_only_until_it_c
         assert rows["24"]["cohort"]["delays"]["detected_to_attempted"] == {"n": 1, "median": 5, "p90": 5}
 
 
-def received(events: Iterable[Happened]) -> list[Received[Event]]:
-    return [
-        Received(
-            happened.envelope(),
-            happened.event,
-            Record(
-                happened.event.TOPIC,
-                0,
-                number,
-                None,
-                b"",
-                [(k, v.encode()) for k, v in to_headers(happened.envelope()).items()],
-            ),
-        )
-        for number, happened in enumerate(events)
-    ]
-
-
 async def test_replicas_that_write_the_same_youths_at_the_same_moment_agree_with_the_plain_count(
     unit_of_work: UnitOfWork,
 ) -> None:
@@ -248,7 +174,7 @@ async def test_replicas_that_write_the_same_youths_at_the_same_moment_agree_with
     rng = random.Random(11)
 
     async def replica(mine: list[Happened]) -> None:
-        consumer = FactsConsumer(unit_of_work, FACTS, REGISTRATIONS, Metrics("reporting"))
+        consumer = FactsConsumer(unit_of_work, FACTS, REGISTRATIONS, Metrics("reporting"), live())
         for begin in range(0, len(mine), 40):
             batch = received(mine[begin : begin + 40])
             await consumer.apply(batch, [event.record for event in batch])
@@ -270,12 +196,12 @@ async def test_replicas_that_write_the_same_youths_at_the_same_moment_agree_with
 
 async def test_positions_never_move_back_but_begin_again_when_the_log_was_lost(unit_of_work: UnitOfWork) -> None:
     partition = ("referral.events", 0)
-    await unit_of_work.run(lambda tx: store.move(tx, {partition: Position(50)}))
-    await unit_of_work.run(lambda tx: store.move(tx, {partition: Position(20)}))
-    assert (await store.positions(unit_of_work.mongo))[partition].next_offset == 50
-    await store.begin_again(unit_of_work.mongo, {partition: Position(50)})
-    await unit_of_work.run(lambda tx: store.move(tx, {partition: Position(3)}))
-    assert (await store.positions(unit_of_work.mongo))[partition].next_offset == 3
+    await unit_of_work.run(lambda tx: store.move(tx, FIRST, {partition: Position(50)}))
+    await unit_of_work.run(lambda tx: store.move(tx, FIRST, {partition: Position(20)}))
+    assert (await store.positions(unit_of_work.mongo, FIRST))[partition].next_offset == 50
+    await store.begin_again(unit_of_work.mongo, FIRST, {partition: Position(50)})
+    await unit_of_work.run(lambda tx: store.move(tx, FIRST, {partition: Position(3)}))
+    assert (await store.positions(unit_of_work.mongo, FIRST))[partition].next_offset == 3
 
 
 async def test_the_end_of_a_log_is_behind_its_last_record_however_records_were_batched(
