@@ -1,4 +1,4 @@
-"""`foquale rebuild` and `foquale verify`: the projection built anew, or recomputed and compared, beside the live one."""
+"""`foquale rebuild` and `foquale verify`: figures built anew, or recomputed and compared, beside the live ones."""
 
 import asyncio
 import json
