@@ -69,14 +69,7 @@ class Relay:
             self._awake.clear()
             wrote, self._wrote = self._wrote, False
             try:
-                async with asyncio.timeout(_MOST_S) as limit:
-                    if await self._lead():
-                        while await self._turn() or await self._turn_of_publication():
-                            self._turned_at = monotonic()
-                            limit.reschedule(asyncio.get_running_loop().time() + _MOST_S)
-                            await self._lead()
-                    elif wrote:
-                        await self._mongo["signals"].update_one({"_id": "outbox"}, {"$inc": {"n": 1}}, upsert=True)
+                await self._round(wrote=wrote)
                 self._turned_at = monotonic()
             except Exception as error:  # noqa: BLE001  whatever it is, what waits must be tried again
                 self._turned_at = monotonic()
@@ -85,6 +78,17 @@ class Relay:
             with contextlib.suppress(asyncio.TimeoutError):
                 async with asyncio.timeout(self._settings.relay_poll_s):
                     await self._awake.wait()
+
+    async def _round(self, *, wrote: bool) -> None:
+        """Publish all there is, for as long as this replica leads; where another does, tell it that there is more."""
+        async with asyncio.timeout(_MOST_S) as limit:
+            while await self._lead():
+                if not (await self._turn() or await self._turn_of_publication()):
+                    return
+                self._turned_at = monotonic()
+                limit.reschedule(asyncio.get_running_loop().time() + _MOST_S)
+            if wrote:
+                await self._mongo["signals"].update_one({"_id": "outbox"}, {"$inc": {"n": 1}}, upsert=True)
 
     async def _listen(self) -> None:
         """Wake when another replica has signalled; only a wake-up, the poll finds everything anyway."""
