@@ -7,11 +7,10 @@ twice is dealt with here.
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 from itertools import groupby
-from time import perf_counter
-from typing import Any, Generic, TypeVar
+from time import monotonic, perf_counter
+from typing import Any
 
 import structlog
 from pydantic import ValidationError
@@ -19,70 +18,37 @@ from pydantic import ValidationError
 from shared import dead_letters
 from shared.crash_points import Point
 from shared.dead_letters import Refused
-from shared.envelope import Envelope, Record, Undecodable, from_record
+from shared.envelope import Record, Undecodable, from_record
 from shared.events import Event
+from shared.handling import Handler, NotYet, Received, SomeUnapplicable, Table, Unapplicable, each, mark_of
 from shared.mongo import Index, Mongo, is_outage
 from shared.observability import Metrics, describe, set_trace
-from shared.readability import Readability, most_common
+from shared.readability import Alarm, Readability, explain, most_common
 from shared.unit_of_work import Tx, UnitOfWork
 
 log = structlog.get_logger(__name__)
 
-E = TypeVar("E", bound=Event)
+__all__ = [
+    "INBOX_INDEXES",
+    "BatchConsumer",
+    "BrokenStream",
+    "Consumer",
+    "Handler",
+    "NotYet",
+    "Received",
+    "SomeUnapplicable",
+    "Table",
+    "Unapplicable",
+    "comes_again",
+    "each",
+    "mark_of",
+]
 
 INBOX_INDEXES = (Index("inbox", "seen_at", (("at", 1),)),)
 
 
-@dataclass(frozen=True, slots=True)
-class Received(Generic[E]):
-    """An event as a handler sees it."""
-
-    envelope: Envelope
-    data: E
-    record: Record
-
-
-def mark_of(event: Received[Any]) -> str:
-    """What makes an event the same event: its source and its identifier (CloudEvents)."""
-    return f"{event.envelope.source}|{event.envelope.id}"
-
-
-Handler = Callable[[Tx, Sequence[Received[Any]]], Awaitable[None]]
-Table = Mapping[type[Event], Handler]
-
-
-class Unapplicable(Exception):
-    """A handler's word that an event can be read but never applied: it becomes a dead letter."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
-class NotYet(Exception):
-    """A handler's word that something it needs has not arrived: the batch, or the request, is to come again."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
 class BrokenStream(Exception):
     """So much of a stream cannot be read that the deployment is at fault: nothing of the batch is set aside."""
-
-
-def each(handler: Callable[[Tx, Received[E]], Awaitable[None]]) -> Handler:
-    """A handler of many events out of a handler of one."""
-
-    async def apply(tx: Tx, events: Sequence[Received[E]]) -> None:
-        for event in events:
-            await handler(tx, event)
-
-    apply.__name__ = handler.__name__
-    apply.__doc__ = handler.__doc__
-    return apply
 
 
 class BatchConsumer(ABC):
@@ -106,9 +72,9 @@ class BatchConsumer(ABC):
         self._metrics = metrics
         self._may_keep = may_keep
         self.readability = Readability()
-        self.alarm: str | None = None
-        """Why this consumer has stopped, while it has; see `readability`."""
-        self.first_retry_s = 60.0
+        self._alarm = Alarm()
+        self.first_retry_s: float | None = 60.0
+        """After how long what a handler failed at is first tried again; None is never."""
 
     @abstractmethod
     async def apply(self, events: Sequence[Received[Event]], records: Sequence[Record]) -> None:
@@ -130,7 +96,7 @@ class BatchConsumer(ABC):
         await self._set_aside(refused)
         reach(Point.BATCH_SET_ASIDE)
         try:
-            await self.apply(good, records)
+            await self._apply(good, records)
         except Exception as error:
             if comes_again(error) or not good:
                 raise
@@ -142,30 +108,28 @@ class BatchConsumer(ABC):
         reach(Point.BATCH_APPLIED)
         self._metrics.batch_seconds.observe(perf_counter() - began)
 
+    @property
+    def alarm(self) -> str | None:
+        """Why this consumer has stopped reading, in words for a person; None when it has not. See `readability`."""
+        return self._alarm.standing(monotonic())
+
     async def why_stopped(self) -> str | None:
-        """For health: why this consumer has stopped reading; None when it has not."""
+        """`alarm`, as a check of health."""
         return self.alarm
 
     def _judge(self, records: Sequence[Record], refused: Sequence[Refused]) -> list[bool]:
         """Which records can be read. BrokenStream when so few can that the deployment is at fault."""
-        broken = {(item.record.topic, item.record.partition, item.record.offset) for item in refused}
-        readable = [(record.topic, record.partition, record.offset) not in broken for record in records]
-        alarm = self.readability.alarm(readable)
-        if alarm is None:
-            self._metrics.alarm.set(0)
-            self.alarm = None
+        broken = {_place(item.record) for item in refused}
+        readable = [_place(record) not in broken for record in records]
+        found = self.readability.alarm(readable)
+        if found is None:
+            self._alarm.passed({(record.topic, record.partition) for record in records})
             return readable
         code = most_common([item.code for item in refused])
-        if self.alarm is None:
-            log.error("stream_unreadable", unreadable=alarm[0], of=alarm[1], code=code)
-        topics = sorted({item.record.topic for item in refused})
-        self.alarm = (
-            f"{alarm[0]} of the last {alarm[1]} records of {', '.join(topics)} are unreadable (mostly {code}). That is "
-            "a deployment that does not fit: nothing of them was set aside, and reading has stopped. Deploy what can "
-            "read them; or set FOQUALE_UNDECODABLE_SHARE=1 and start again, and they become dead letters"
-        )
-        self._metrics.alarm.set(1)
-        raise BrokenStream(self.alarm)
+        reason = explain(*found, sorted({item.record.topic for item in refused}), code)
+        if self._alarm.renew(reason, {(item.record.topic, item.record.partition) for item in refused}, monotonic()):
+            log.error("stream_unreadable", unreadable=found[0], of=found[1], code=code)
+        raise BrokenStream(reason)
 
     async def replay(self, record: Record) -> tuple[str, str] | None:
         """Apply a dead letter again; None when it went through, else the code and message of why not."""
@@ -215,6 +179,20 @@ class BatchConsumer(ABC):
                 code=item.code,
             )
 
+    async def _apply(self, events: Sequence[Received[Event]], records: Sequence[Record]) -> None:
+        """Apply the events, but set those aside of which a handler says that they can never be applied."""
+        left = list(events)
+        while True:
+            try:
+                await self.apply(left, records)
+                return
+            except SomeUnapplicable as error:
+                await self._set_aside([Refused(event.record, why.code, why.message) for event, why in error.reasons])
+                named = {_place(event.record) for event, _ in error.reasons}
+                before, left = left, [event for event in left if _place(event.record) not in named]
+                if len(left) == len(before):
+                    raise
+
     async def _apply_alone(self, event: Received[Event]) -> None:
         try:
             await self.apply([event], ())
@@ -222,8 +200,8 @@ class BatchConsumer(ABC):
             if comes_again(error):
                 raise
             code, message = _reason(error)
-            may_heal = not isinstance(error, Unapplicable)
-            log.error("event_not_applied", type=event.envelope.type, id=event.envelope.id, error=describe(error))  # noqa: TRY400  no text
+            may_heal = not isinstance(error, Unapplicable | SomeUnapplicable)
+            log.error("event_not_applied", type=event.envelope.type, error=describe(error))  # noqa: TRY400  no text
             await self._set_aside([Refused(event.record, code, message, may_heal=may_heal)])
 
     def _count(self, events: Sequence[Received[Event]], outcome: str) -> None:
@@ -289,7 +267,13 @@ def comes_again(error: Exception) -> bool:
     return is_outage(error) or isinstance(error, NotYet)
 
 
+def _place(record: Record) -> tuple[str, int, int]:
+    return record.topic, record.partition, record.offset
+
+
 def _reason(error: Exception) -> tuple[str, str]:
+    if isinstance(error, SomeUnapplicable):
+        error = error.reasons[0][1]
     if isinstance(error, Unapplicable):
         return error.code, error.message
     return "not_applicable", f"the handler failed ({type(error).__name__}); replay once the cause is mended"

@@ -5,11 +5,15 @@ reader, that does not fit: to set all of it aside would take a stream apart. The
 """
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 _WINDOW: Final = 200
+_STANDS_S: Final = 30.0
+
+Partition = tuple[str, int]
+"""Topic as the broker calls it, and number."""
 
 
 @dataclass
@@ -40,3 +44,39 @@ class Readability:
 def most_common(codes: Sequence[str]) -> str:
     """The commonest of the codes; empty of none."""
     return Counter(codes).most_common(1)[0][0] if codes else ""
+
+
+def explain(unreadable: int, of: int, topics: Sequence[str], code: str) -> str:
+    """An alarm in words: where, how much, why, and what to do. Never what the records say."""
+    return (
+        f"{unreadable} of the last {of} records of {', '.join(topics)} are unreadable (mostly {code}). That is a "
+        "deployment that does not fit: nothing of them was set aside, and reading has stopped. Deploy what can read "
+        "them; or set FOQUALE_UNDECODABLE_SHARE=1 and start again, and they become dead letters"
+    )
+
+
+@dataclass
+class Alarm:
+    """Stands until what raised it has been read: by this process, or, when it no longer comes again, by another.
+
+    The subscription's other partitions may well go on meanwhile; that ends no alarm.
+    """
+
+    _reason: str | None = None
+    _of: frozenset[Partition] = frozenset()
+    _stands_until: float = 0.0
+
+    def renew(self, reason: str, of: Collection[Partition], now: float) -> bool:
+        """The batch has come (again): whether the alarm is new. `now` is monotonic, in seconds."""
+        new = self.standing(now) is None
+        self._reason, self._of, self._stands_until = reason, frozenset(of), now + _STANDS_S
+        return new
+
+    def passed(self, of: Collection[Partition]) -> None:
+        """Records of these partitions are readable enough."""
+        if not self._of.isdisjoint(of):
+            self._reason, self._of = None, frozenset()
+
+    def standing(self, now: float) -> str | None:
+        """The reason; None when there is no alarm."""
+        return self._reason if now < self._stands_until else None

@@ -13,9 +13,7 @@ from services.referral.eligibility import Known, Rejected, Row, judge
 from services.referral.inputs import Came, Contact, Dismissal, Interview, Resolution, Transfer
 from services.referral.intake import Intake, Taken
 from services.referral.settings import ReferralSettings
-from shared import dead_letters
-from shared.consumer import Received, Unapplicable
-from shared.dead_letters import Refused
+from shared.consumer import Received, SomeUnapplicable, Unapplicable
 from shared.events import (
     ContractEnded,
     ContractSigned,
@@ -52,15 +50,20 @@ class Handlers:
     async def on_siei_dropout(self, tx: Tx, events: Sequence[Received[SieiDropout]]) -> None:
         """Rows that come as events: eligible ones are taken in, others counted by reason; unreadable ones set aside."""
         rows: list[Row] = []
+        rejected: list[tuple[Received[SieiDropout], Rejected]] = []
+        malformed: list[tuple[Received[SieiDropout], Unapplicable]] = []
         for event in events:
             judged = self.judge(event.data.values(), tx.now.date())
             if isinstance(judged, Row):
                 rows.append(judged)
             elif judged.code == "malformed":
-                refused = Refused(event.record, "malformed", f"{judged.field} {judged.message}")
-                await dead_letters.keep(tx.mongo, [refused], tx.now, tx.session)
+                malformed.append((event, Unapplicable("malformed", f"{judged.field} {judged.message}")))
             else:
-                await self.note_rejection(tx, event.envelope.id, event.data.values(), judged)
+                rejected.append((event, judged))
+        if malformed:
+            raise SomeUnapplicable(malformed)
+        for event, judged in rejected:
+            await self.note_rejection(tx, event.envelope.id, event.data.values(), judged)
         for start in range(0, len(rows), self.settings.rows_per_transaction):
             await self.intake.take(tx, rows[start : start + self.settings.rows_per_transaction])
         await self.begin_campaigns(tx, rows)
