@@ -15,6 +15,7 @@ from shared.mongo import Document, Index, Mongo, Session
 COLLECTION = "dead_letters"
 INDEXES = (
     Index(COLLECTION, "waiting", (("state", 1), ("_id", 1))),
+    Index(COLLECTION, "waiting_by_code", (("state", 1), ("code", 1), ("kept_at", 1))),
     Index(COLLECTION, "next_try", (("state", 1), ("next_try_at", 1))),
 )
 MAY_HEAL: Final = "not_applicable"
@@ -70,9 +71,10 @@ async def keep(
     now: datetime,
     session: Session | None = None,
     *,
-    first_retry_s: float = 0.0,
+    first_retry_s: float | None = None,
 ) -> None:
     """Store the records with their reasons; one already kept stays as it is. What may heal is tried after the pause."""
+    first_try_at = None if first_retry_s is None else now + timedelta(seconds=first_retry_s)
     for item in refused:
         record = item.record
         await mongo[COLLECTION].update_one(
@@ -91,7 +93,7 @@ async def keep(
                     "kept_at": now,
                     "replays": 0,
                     "last_try_at": None,
-                    "next_try_at": now + timedelta(seconds=first_retry_s) if item.may_heal else None,
+                    "next_try_at": first_try_at if item.may_heal else None,
                     "replayed_by": None,
                 }
             },
@@ -116,10 +118,13 @@ async def count(mongo: Mongo, wanted: Filter, after: str | None = None) -> int:
     return await mongo[COLLECTION].count_documents(wanted.query(after))
 
 
-async def oldest_waiting(mongo: Mongo) -> datetime | None:
-    """When the oldest that waits was kept; None when none waits."""
-    row = await mongo[COLLECTION].find_one({"state": "waiting"}, {"kept_at": 1}, sort=[("kept_at", 1)])
-    return row["kept_at"] if row else None
+async def waiting(mongo: Mongo) -> dict[str, tuple[int, datetime]]:
+    """Of each code, how many wait, and when the oldest of them was kept."""
+    pipeline: list[Document] = [
+        {"$match": {"state": "waiting"}},
+        {"$group": {"_id": "$code", "number": {"$sum": 1}, "since": {"$min": "$kept_at"}}},
+    ]
+    return {row["_id"]: (row["number"], row["since"]) async for row in mongo.aggregate(COLLECTION, pipeline)}
 
 
 async def mark(

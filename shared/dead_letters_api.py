@@ -117,7 +117,7 @@ def _add_replays(routes: APIRouter, mongo: Mongo, consumers: Mapping[str, BatchC
 
     @routes.post("/v1/dead-letters/replay")
     async def replay_many(request: ReplayRequest) -> dict[str, Any]:
-        """Apply those again that fit, the oldest of the log first. What was applied before changes nothing."""
+        """Apply those again that fit, in the order of their identifiers. What was applied before changes nothing."""
         wanted = request.filter()
         rows, following = await dead_letters.page(mongo, wanted, cursor=request.cursor, limit=request.limit)
         failed: Counter[str] = Counter()

@@ -4,7 +4,7 @@ import logging
 import secrets
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -115,27 +115,37 @@ class Metrics:
             ["service", "topics"],
             registry=self.registry,
         )
-        self.alarm = Gauge(
+        self._alarm = Gauge(
             "foquale_alarm",
-            "1 while reading has stopped because too much cannot be read",
-            ["service"],
+            "1 while reading has stopped; reason undecodable: too much cannot be read",
+            ["service", "reason"],
             registry=self.registry,
-        ).labels(**labels)
+        )
         self.dead_letter_age_seconds = Gauge(
             "foquale_dead_letter_age_seconds",
             "Age of the oldest dead letter that waits",
             ["service"],
             registry=self.registry,
         ).labels(**labels)
-        self.dead_letters = Gauge(
-            "foquale_dead_letters", "Dead letters that wait", ["service"], registry=self.registry
-        ).labels(**labels)
+        self._dead_letters = Gauge(
+            "foquale_dead_letters", "Dead letters that wait, by reason", ["service", "code"], registry=self.registry
+        )
 
     def watched(self, topics: Sequence[str], lag: int, staleness_s: float) -> None:
         """What a look at a subscription showed."""
         labels = {"service": self._service, "topics": ",".join(topics)}
         self._lag.labels(**labels).set(lag)
         self._staleness.labels(**labels).set(staleness_s)
+
+    def alarm(self, reason: str, *, on: bool) -> None:
+        """Whether reading has stopped for this reason."""
+        self._alarm.labels(service=self._service, reason=reason).set(on)
+
+    def dead_letters(self, waiting: Mapping[str, int]) -> None:
+        """How many dead letters wait, by code; a code of which none waits any more is left away."""
+        self._dead_letters.clear()
+        for code, count in waiting.items():
+            self._dead_letters.labels(service=self._service, code=code).set(count)
 
     def event(self, type_: str, outcome: str, count: int = 1) -> None:
         """Count events: outcome is applied, repeated, ignored or dead."""

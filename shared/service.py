@@ -85,7 +85,7 @@ class Service:
         """Let `consumer` read the topics, and replay what it could not."""
         self.read(topics, consumer.on_batch, group_suffix=group_suffix)
         consumer.readability = Readability(self.settings.undecodable_share, self.settings.undecodable_least)
-        consumer.first_retry_s = self.settings.retry_first_s
+        consumer.first_retry_s = self.settings.retry_first_s if self.settings.retry_most else None
         self.add_check("stream", consumer.why_stopped)
         for topic in topics:
             self._consumers[self.settings.topic(topic)] = consumer
@@ -207,9 +207,11 @@ class Service:
         return failures
 
     async def _refresh_metrics(self) -> None:
-        waiting = await dead_letters.oldest_waiting(self.mongo)
-        self.metrics.dead_letters.set(await dead_letters.count(self.mongo, dead_letters.Filter(state="waiting")))
-        self.metrics.dead_letter_age_seconds.set((self.clock() - waiting).total_seconds() if waiting else 0.0)
+        waiting = await dead_letters.waiting(self.mongo)
+        self.metrics.dead_letters({code: count for code, (count, _) in waiting.items()})
+        kept_at = min((since for _, since in waiting.values()), default=None)
+        self.metrics.dead_letter_age_seconds.set((self.clock() - kept_at).total_seconds() if kept_at else 0.0)
+        self.metrics.alarm("undecodable", on=any(consumer.alarm for consumer in self._consumers.values()))
         state = await self.journal.state()
         oldest = state["oldest_pending_at"]
         self.metrics.outbox_pending.set(state["pending"])
