@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.protocol.fetch import FetchRequest
@@ -48,6 +48,19 @@ class Progress:
     in_hand_since: float | None = None
 
 
+class _Deals(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """Counts how often a consumer was dealt partitions anew; each time it reads on from the group's offsets."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Nothing yet: until new ones are dealt, the broker refuses a commit by itself."""
+
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:  # noqa: ARG002  its partitions or not
+        self.count += 1
+
+
 class LogReader:
     """Reads the log batch by batch, in order per partition."""
 
@@ -58,6 +71,13 @@ class LogReader:
         """The next records; none when none came within `wait_s` seconds."""
         found = await self._consumer.getmany(max_records=most, timeout_ms=int(wait_s * 1000))
         return [_record(item) for items in found.values() for item in items]
+
+    async def positions(self) -> dict[tuple[str, int], int]:
+        """For every partition, the offset of the next record to read. At first that is where the log begins."""
+        return {
+            (partition.topic, partition.partition): await self._consumer.position(partition)
+            for partition in self._consumer.assignment()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +121,7 @@ class Bus:
         """
         progress = Progress(tuple(topics), group)
         self.subscriptions.append(progress)
+        deals = _Deals()
         subscriber = self._broker.subscriber(
             *topics,
             group_id=group,
@@ -113,6 +134,7 @@ class Bus:
             heartbeat_interval_ms=min(3_000, self._settings.kafka_session_ms // 5),
             fetch_max_wait_ms=100,
             max_partition_fetch_bytes=4 * 1024 * 1024,
+            listener=deals,
             parser=_raw_parser,
             decoder=_raw_decoder,
         )
@@ -120,6 +142,7 @@ class Bus:
         async def consume(message: KafkaMessage) -> None:
             raw: Sequence[ConsumerRecord[bytes, bytes]] = message.raw_message
             progress.in_hand_since = time.monotonic()
+            deal = deals.count
             try:
                 await on_batch([_record(item) for item in raw])
             except Exception as error:  # noqa: BLE001  whatever it is, the batch must come again
@@ -127,11 +150,16 @@ class Bus:
                 pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(progress.failures, 10))
                 log.warning("batch_failed", topics=topics, records=len(raw), error=describe(error), pause_s=pause)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 jitter
-                await message.nack()
+                if deals.count == deal:
+                    await message.nack()
                 return
             finally:
                 progress.in_hand_since = None
             progress.failures = 0
+            if deals.count != deal:
+                # Another replica may have come further meanwhile: this commit, valid again, would move it back.
+                log.info("commit_left_out", topics=topics, records=len(raw))
+                return
             ends: dict[TopicPartition, int] = {}
             for item in raw:
                 ends[TopicPartition(item.topic, item.partition)] = item.offset + 1
@@ -232,7 +260,7 @@ class Bus:
         return count
 
     @asynccontextmanager
-    async def log(self, topics: Sequence[str]) -> AsyncIterator["LogReader"]:
+    async def log(self, topics: Sequence[str]) -> AsyncIterator[LogReader]:
         """The topics' records from the beginning of the log, outside any group: reading them changes nothing."""
         counts = await self._partition_counts(topics)
         partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]

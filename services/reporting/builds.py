@@ -106,6 +106,9 @@ class Builds:
             await Build(self._uow, self._bus, self._topics, self._consumer(new), build, new, live).run()
         except Ended as end:
             await self._end(build, end.state, end.reason)
+        except asyncio.CancelledError:
+            await self._end(build, "failed", "the service was stopped meanwhile; begin again")
+            raise
         except Exception as error:  # noqa: BLE001  whatever it is, the live projection goes on, and the asker is told
             log.error("build_failed", build=build["_id"], error=describe(error))  # noqa: TRY400  no text
             await self._end(build, "failed", f"{type(error).__name__}: the service's log says where; begin again")

@@ -97,21 +97,25 @@ class Snapshot:
 async def read(mongo: Mongo, levels: Sequence[Level], period: Period, codes: Collection[str] = ()) -> Snapshot:
     """The tallies of the units of these levels over the period, and what goes with them; of all units without codes."""
 
-    async def work(session: Session) -> Snapshot:
+    async def work(session: Session) -> tuple[Generation, Snapshot]:
         live = await generations.live(mongo, session)
         changes = await mongo[live.collection(CHANGES)].find({}, session=session).to_list(None)
         stored = mongo[live.collection(CELLS)]
         tallies: dict[Unit, Tally] = defaultdict(Counter)
         await _read_cells(stored, session, _of(levels, codes), period, tallies)
         _add_changes(changes, levels, codes, period, tallies)
-        return Snapshot(
+        return live, Snapshot(
             tallies,
             await store.positions(mongo, live, session),
             await store.names(mongo, live, "networks", session),
             await _span(stored, session, changes),
         )
 
-    return await mongo.transaction(work)
+    while True:
+        read_of, snapshot = await mongo.transaction(work)
+        # A collection that was dropped meanwhile reads as an empty one. It is dropped only when it is no longer live.
+        if await generations.live(mongo) == read_of:
+            return snapshot
 
 
 def _of(levels: Sequence[Level], codes: Collection[str]) -> Document:

@@ -4,6 +4,7 @@ Figures are not taken from the recomputed cells but counted anew from the recomp
 live or recomputed, shows as well.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from services.reporting.store import leaf_of as leaf_of_entry
 from shared.mongo import Document, Mongo, Session
 
 _MOST_SHOWN: Final = 1_000
+_PAUSE_EVERY: Final = 100
 
 Figure = tuple[str, str, str, str]
 """Level, code, day, measure. The day `YYYY-MM` stands for a month's total."""
@@ -44,19 +46,27 @@ async def compare(mongo: Mongo, live: Generation, recomputed: Generation, sessio
     counted: Counter[Figure] = Counter()
     async for youth_id, was, is_now in _side_by_side(mongo, live, recomputed, session):
         found.youths += 1
+        if found.youths % _PAUSE_EVERY == 0:
+            await asyncio.sleep(0)  # queries are answered meanwhile
         for name in sorted({*(was or {}), *(is_now or {})}):
             old, new = (was or {}).get(name), (is_now or {}).get(name)
             if old != new:
                 found.add(youth_id=youth_id, field=name, live=old, recomputed=new)
         if is_now is not None:
             _count(is_now, counted)
-    stored = await _stored(mongo, live, session)
-    found.figures = len({*counted, *stored})
-    for figure in sorted({*counted, *stored}):
-        if stored[figure] != counted[figure]:
-            level, code, day, measure = figure
-            found.add(level=level, code=code, day=day, measure=measure, live=stored[figure], recomputed=counted[figure])
+    await _compare_figures(await _stored(mongo, live, session), counted, found)
     return found
+
+
+async def _compare_figures(stored: Counter[Figure], counted: Counter[Figure], found: Differences) -> None:
+    def differing() -> tuple[int, list[Figure]]:
+        figures = stored.keys() | counted.keys()
+        return len(figures), sorted(figure for figure in figures if stored[figure] != counted[figure])
+
+    found.figures, different = await asyncio.to_thread(differing)  # hundreds of thousands: too long for the loop
+    for level, code, day, measure in different:
+        figure = level, code, day, measure
+        found.add(level=level, code=code, day=day, measure=measure, live=stored[figure], recomputed=counted[figure])
 
 
 async def _side_by_side(
@@ -93,11 +103,13 @@ async def _stored(mongo: Mongo, live: Generation, session: Session) -> Counter[F
     """All figures of the live cells and of the changes not yet folded into them; those that are 0 are left away."""
     stored: Counter[Figure] = Counter()
     async for cell in mongo[live.collection(CELLS)].find({}, session=session):
+        await asyncio.sleep(0)
         level, code, month = cell["level"], cell["code"], cell["month"]
         for day, measures in [("", cell.get("total", {})), *cell.get("days", {}).items()]:
             for measure, number in measures.items():
                 stored[level, code, f"{month}-{day}" if day else month, measure] += number
     async for row in mongo[live.collection(CHANGES)].find({}, session=session):
+        await asyncio.sleep(0)
         for figure, number in _of_changes(row):
             stored[figure] += number
     return Counter({figure: number for figure, number in stored.items() if number})

@@ -17,13 +17,13 @@ import structlog
 
 from services.reporting import cells, comparison, generations, store
 from services.reporting.freshness import Partition, Position, lost
-from services.reporting.generations import FACTS, Generation
+from services.reporting.generations import Generation
 from services.reporting.handlers import FactsConsumer
 from shared.bus import Bus, LogReader
 from shared.consumer import comes_again
 from shared.dead_letters import Refused
 from shared.envelope import Record
-from shared.mongo import Document
+from shared.mongo import Document, Session
 from shared.unit_of_work import Tx, UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -32,6 +32,10 @@ _BATCH: Final = 5_000
 _HOLD_S: Final = 5.0
 _MOST_HELD_S: Final = 30.0
 _TRIES: Final = 30
+_NEAR: Final = 100
+_LOOK_S: Final = 0.05
+_MOST_QUIET_S: Final = 30.0
+_MOST_LATE_S: Final = 60.0
 
 
 class BuildConsumer(FactsConsumer):
@@ -63,65 +67,110 @@ class Build:
     new: Generation
     live: Generation
 
+    def __post_init__(self) -> None:
+        self._mongo = self.unit_of_work.mongo
+        self._verifies = self.document["kind"] == "verification"
+        self._anyway = bool(self.document["anyway"])
+        self._in_reach: set[Partition] = set()
+
     async def run(self) -> None:
         """Build, then switch or compare. `Ended` when it cannot be."""
-        mongo = self.unit_of_work.mongo
-        await generations.drop_all_but(mongo, [self.live])
-        await mongo.ensure([self.new.collection(name) for name in generations.PROJECTION], self.new.indexes())
+        await generations.drop_all_but(self._mongo, [self.live])
+        await self._mongo.ensure([self.new.collection(name) for name in generations.PROJECTION], self.new.indexes())
         self.consumer.readability.share = 1.0
+        before = await store.known(self._mongo, self.live)
         async with self.bus.log(self.topics) as reader:
             await self._catch_up(reader)
+            if self._verifies:
+                await self._let_live_catch_up()
+            else:
+                await self._refuse_less_than(before)
             held_at = monotonic()
             try:
                 await self._hold()
                 await self._read_up_to_live(reader, held_at)
-                if self.document["kind"] == "rebuild":
-                    await self._switch()
-                    self.document["held_ms"] = round((monotonic() - held_at) * 1000)
-                else:
+                if self._verifies:
                     await self._compare(held_at)
+                else:
+                    await self._switch()
+                    self.document["held_ms"] = _ms_since(held_at)
             finally:
-                await generations.release(mongo)
-        await generations.drop(mongo, self.live if self.document["kind"] == "rebuild" else self.new)
+                await generations.release(self._mongo)
+        await generations.drop(self._mongo, self.new if self._verifies else self.live)
 
     async def _catch_up(self, reader: LogReader) -> None:
-        """Read to the end of the log, but for what is written meanwhile."""
-        build = self.document
-        build["of"] = await self._end_of_log()
-        quiet = 0
-        while quiet < 2:
+        """Read all that the log holds now, and more until little is left of what is written meanwhile."""
+        build, moved_at, before = self.document, monotonic(), 0
+        begun = await self.bus.end_offsets(self.topics)
+        while True:
+            positions = await reader.positions()
+            left = _left(positions, await self.bus.end_offsets(self.topics))
+            build["of"] = build["read"] + left
+            if not _left(positions, begun) and (left <= _NEAR or (left < _BATCH and left >= before > 0)):
+                return  # near, or as near as it gets under this load
             records = await reader.read(_BATCH, 0.3)
             await self._apply(records)
-            quiet = 0 if records else quiet + 1
-            if build["read"] >= build["of"]:
-                build["of"] = await self._end_of_log()
-                if build["of"] - build["read"] < _BATCH:
-                    return
+            before = left
+            if records:
+                moved_at = monotonic()
+            elif monotonic() - moved_at > _MOST_QUIET_S:
+                raise Ended("failed", f"the broker has {left} more records and handed out none for {_MOST_QUIET_S:g} s")
 
-    async def _end_of_log(self) -> int:
-        return sum((await self.bus.end_offsets(self.topics)).values())
+    async def _refuse_less_than(self, before: store.Known) -> None:
+        """Refuse a log that tells less than was live when the build began: all of that was in the log once."""
+        after = await store.known(self._mongo, self.new)
+        self.document["youths"] = after.youths
+        gone = await self._gone()
+        less = gone or after.youths < before.youths or after.details < before.details
+        if less and not self._anyway:
+            ends = f", and {len(gone)} partitions end before what was applied" if gone else ""
+            raise Ended(
+                "refused",
+                f"the log is not whole: it tells {after.details} facts of {after.youths} youths, and the live "
+                f"projection has {before.details} of {before.youths}{ends}. Publish the journals again first: foquale "
+                "rebuild --from journals. Or, where the live projection is what is wrong, take the log as it is: "
+                "--anyway",
+            )
+
+    async def _gone(self) -> Mapping[Partition, Position]:
+        """The partitions whose log ends before what is applied."""
+        positions = await store.positions(self._mongo, self.live)
+        return lost(positions, await self.bus.end_offsets(self.topics))
+
+    async def _let_live_catch_up(self) -> None:
+        """Wait until the live projection is as far as the recomputed one: what it has yet to read is no difference."""
+        began = monotonic()
+        while True:
+            if await self._gone():
+                raise Ended(
+                    "refused", "the log ends before what was applied. Publish the journals again: foquale republish"
+                )
+            live, new = [await store.positions(self._mongo, of) for of in (self.live, self.new)]
+            late = behind(live, new)
+            if not late:
+                return
+            if monotonic() - began > _MOST_LATE_S:
+                raise Ended("failed", f"the live projection is behind the log in {len(late)} partitions; see /ready")
+            await asyncio.sleep(_LOOK_S)
 
     async def _read_up_to_live(self, reader: LogReader, held_at: float) -> None:
         """Read until everything is in the new generation that is in the live one, which stands still meanwhile."""
-        mongo, build, renewed_at = self.unit_of_work.mongo, self.document, held_at
-        standing = await store.positions(mongo, self.live)
-        gone = lost(standing, await self.bus.end_offsets(self.topics))
-        while not gone and behind(await store.positions(mongo, self.new), standing):
+        renewed_at = held_at
+        self._in_reach = {*await self.bus.end_offsets(self.topics)} - {*await self._gone()}
+        standing = await self._to_reach()
+        while behind(await store.positions(self._mongo, self.new), standing):
             if monotonic() - held_at > _MOST_HELD_S:
                 raise Ended("failed", f"the log's end was not reached within {_MOST_HELD_S:g} s; begin again")
-            await self._apply(await reader.read(_BATCH, 0.05))
+            records = await reader.read(_BATCH, 0.05)
+            await self._apply(_before(records, standing) if self._verifies else records)
             if monotonic() - renewed_at > _HOLD_S / 3:
                 await self._hold()
                 renewed_at = monotonic()
-        build["youths"] = await mongo[self.new.collection(FACTS)].count_documents({})
-        before = await mongo[self.live.collection(FACTS)].count_documents({})
-        if build["kind"] == "rebuild" and not build["anyway"] and (gone or build["youths"] < before):
-            raise Ended(
-                "refused",
-                f"the log is not whole: it tells of {build['youths']} youths, and the live projection of {before}"
-                f"{f', and {len(gone)} partitions end before what was applied' if gone else ''}. Publish the journals "
-                "again first: foquale rebuild --from journals. Or take the log as it is: --anyway",
-            )
+
+    async def _to_reach(self, session: Session | None = None) -> dict[Partition, Position]:
+        """The live positions, but of partitions that the broker no longer has, or whose log ends before them."""
+        positions = await store.positions(self._mongo, self.live, session)
+        return {partition: position for partition, position in positions.items() if partition in self._in_reach}
 
     async def _apply(self, records: Sequence[Record]) -> None:
         for attempt in range(_TRIES if records else 0):
@@ -137,25 +186,34 @@ class Build:
             pass
 
     async def _switch(self) -> None:
-        async def work(tx: Tx) -> bool:
+        async def work(tx: Tx) -> str | None:
+            if not await self._has_its_turn(tx):
+                return "another build took over while this one stood still"
             # The hold may have run out while this process slept: then somebody has written since.
-            new, live = [await store.positions(tx.mongo, of, tx.session) for of in (self.new, self.live)]
-            stale = bool(behind(new, live)) and not self.document["anyway"]
-            if stale or await generations.live(tx.mongo, tx.session) != self.live:
-                return False
+            if behind(await store.positions(tx.mongo, self.new, tx.session), await self._to_reach(tx.session)):
+                return "the live projection went on while this build stood still; begin again"
             await generations.switch(tx, self.new)
-            return True
+            return None
 
-        if not await self.unit_of_work.run(work):
-            raise Ended("failed", "the live projection went on while this process stood still; begin again")
+        reason = await self.unit_of_work.run(work)
+        if reason:
+            raise Ended("failed", reason)
+        self.document["youths"] = (await store.known(self._mongo, self.new)).youths
         log.info("projection_switched", generation=self.new.number, youths=self.document["youths"])
 
+    async def _has_its_turn(self, tx: Tx) -> bool:
+        """Whether no other build has begun; writes, so that none can until the transaction has ended."""
+        mine = {"_id": "build", "build": self.document["_id"]}
+        return bool((await tx["leases"].update_one(mine, {"$inc": {"switches": 1}}, session=tx.session)).matched_count)
+
     async def _compare(self, held_at: float) -> None:
-        mongo = self.unit_of_work.mongo
+        mongo = self._mongo
         async with mongo.snapshot() as session:
-            await mongo[generations.SLOTS].find_one({}, session=session)  # the snapshot is taken here
+            live, new = await self._to_reach(session), await store.positions(mongo, self.new, session)
             await generations.release(mongo)
-            self.document["held_ms"] = round((monotonic() - held_at) * 1000)
+            self.document["held_ms"] = _ms_since(held_at)
+            if behind(new, live) or behind(live, new):
+                raise Ended("failed", "the live projection went on while this build stood still; begin again")
             found = await comparison.compare(mongo, self.live, self.new, session)
         self.document |= {
             "youths": found.youths,
@@ -165,13 +223,32 @@ class Build:
 
     async def _hold(self) -> None:
         until = self.unit_of_work.clock() + timedelta(seconds=_HOLD_S)
-        await generations.hold(self.unit_of_work.mongo, until)
+        await generations.hold(self._mongo, until)
 
 
-def behind(new: Mapping[Partition, Position], live: Mapping[Partition, Position]) -> list[Partition]:
-    """The partitions of which the live positions are further than the new ones."""
+def behind(these: Mapping[Partition, Position], those: Mapping[Partition, Position]) -> list[Partition]:
+    """The partitions in which these positions fall short of those."""
     return [
         partition
-        for partition, position in live.items()
-        if position.next_offset and (partition not in new or new[partition].next_offset < position.next_offset)
+        for partition, position in those.items()
+        if position.next_offset and (partition not in these or these[partition].next_offset < position.next_offset)
     ]
+
+
+def _left(positions: Mapping[Partition, int], ends: Mapping[Partition, int]) -> int:
+    """How many records are to be read yet."""
+    return sum(max(0, end - positions.get(partition, 0)) for partition, end in ends.items())
+
+
+def _before(records: Sequence[Record], positions: Mapping[Partition, Position]) -> list[Record]:
+    """The records that are applied where the topics are applied so far."""
+    nowhere = Position(0)
+    return [
+        record
+        for record in records
+        if record.offset < positions.get((record.topic, record.partition), nowhere).next_offset
+    ]
+
+
+def _ms_since(moment: float) -> int:
+    return round((monotonic() - moment) * 1000)

@@ -12,6 +12,7 @@ Days are ISO texts; times of facts are ISO texts in UTC with microseconds, as th
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -34,6 +35,27 @@ async def load(tx: Tx, of: Generation, youth_ids: Iterable[str]) -> dict[str, Fa
     """The facts of those youths that are known."""
     rows = await tx[of.collection(FACTS)].find({"_id": {"$in": list(youth_ids)}}, session=tx.session).to_list(None)
     return {row["_id"]: fact_of(row) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How much a generation knows: of how many youths, and how many details (days, owners, dismissals) of them.
+
+    Neither falls when a fact grows.
+    """
+
+    youths: int = 0
+    details: int = 0
+
+
+async def known(mongo: Mongo, of: Generation) -> Known:
+    """How much is known."""
+    optional = [{"$cond": [{"$ifNull": [f"${name}", False]}, 1, 0]} for name in ("dismissal", "assignment")]
+    details = {"$add": [{"$size": {"$objectToArray": "$first"}}, *optional]}
+    counted = mongo.aggregate(
+        of.collection(FACTS), [{"$group": {"_id": None, "youths": {"$sum": 1}, "details": {"$sum": details}}}]
+    )
+    return next(iter([Known(row["youths"], row["details"]) async for row in counted]), Known())
 
 
 async def save(tx: Tx, of: Generation, known: Mapping[str, Fact], grown: Mapping[str, Fact]) -> None:
