@@ -91,7 +91,8 @@ class Mongo:
         present = set(await self.db.list_collection_names())
         for name in sorted({*collections, *(index.collection for index in indexes)} - present):
             try:
-                await self.db.create_collection(name)
+                # The client's own check raises another error, of no code, when somebody is quicker.
+                await self.db.create_collection(name, check_exists=False)
             except OperationFailure as error:
                 if error.code != 48:  # NamespaceExists: another replica was quicker
                     raise
