@@ -177,6 +177,7 @@ class BatchConsumer(ABC):
                 partition=item.record.partition,
                 offset=item.record.offset,
                 code=item.code,
+                kept=item in kept,
             )
 
     async def _apply(self, events: Sequence[Received[Event]], records: Sequence[Record]) -> None:

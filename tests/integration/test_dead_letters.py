@@ -1,6 +1,8 @@
 """Dead letters as a tool: found, looked at, replayed, tried again by themselves; and an alarm instead of too many."""
 
+import asyncio
 from base64 import b64decode
+from collections import Counter
 
 import httpx
 import pytest
@@ -99,6 +101,63 @@ async def test_those_that_fit_are_replayed_together_and_what_was_applied_before_
         assert (await client.get("/v1/dead-letters", params={"sate": "waiting"})).status_code == 422
 
 
+async def test_two_persons_replay_the_same_at_once_and_each_has_its_effect_once(
+    settings: ServiceSettings, topic: str
+) -> None:
+    counting = Counting(settings)
+    counting.fail_on = {f"bad{number}" for number in range(20)}
+    async with running(counting.service.app("counting", [])) as client:
+        await produce(settings.kafka_bootstrap, topic, *[contact(f"bad{number}") for number in range(20)])
+        await listed(client, 20)
+        counting.fail_on = set()
+        answers = await asyncio.gather(*(client.post("/v1/dead-letters/replay", json={}) for _ in range(4)))
+        assert [answer.json()["failed"] for answer in answers] == [{}] * 4
+        assert list((await counting.counts()).values()) == [1] * 20
+
+
+async def test_of_a_batch_those_that_can_never_be_applied_are_set_aside_and_a_replay_finds_them_new(
+    settings: ServiceSettings, topic: str
+) -> None:
+    counting = Counting(settings)
+    counting.never = {"never1", "never2"}
+    counting.fail_on = {"bad"}
+    sent = [contact(name) for name in ("a", "never1", "b", "never1", "bad", "never2", "c")]
+    async with running(counting.service.app("counting", [])) as client:
+        await produce(settings.kafka_bootstrap, topic, *sent)
+        codes = Counter(str(item["code"]) for item in await listed(client, 4))
+        assert codes == {"never": 3, "not_applicable": 1}
+        await eventually(lambda: counting.has(3))
+        again = (await client.post("/v1/dead-letters/replay", json={"code": "never"})).json()
+        assert (again["replayed"], again["failed"]) == (0, {"never": 3})
+        counting.never, counting.fail_on = set(), set()
+        assert (await client.post("/v1/dead-letters/replay", json={})).json()["replayed"] == 4
+        assert await counting.counts() == dict.fromkeys(["a", "b", "c", "never1", "never2", "bad"], 1)
+
+
+async def test_operators_see_how_many_wait_by_code_and_for_how_long(settings: ServiceSettings, topic: str) -> None:
+    counting = Counting(settings)
+    counting.fail_on = {"bad"}
+    async with running(counting.service.app("counting", [])) as client:
+        await produce(settings.kafka_bootstrap, topic, (b"k", b"{", []), (b"k", b"[", []), contact("bad"))
+        await listed(client, 3)
+
+        async def metrics() -> dict[str, float]:
+            lines = (await client.get("/metrics")).text.splitlines()
+            found = [line.rsplit(" ", 1) for line in lines if line.startswith("foquale_dead_letter")]
+            return {name: float(value) for name, value in found}
+
+        before = await metrics()
+        assert before['foquale_dead_letters{code="bad_json",service="counting"}'] == 2
+        assert before['foquale_dead_letters{code="not_applicable",service="counting"}'] == 1
+        age = 'foquale_dead_letter_age_seconds{service="counting"}'
+        assert 0 < before[age] < 60
+        counting.fail_on = set()
+        await client.post("/v1/dead-letters/replay", json={})
+        after = await metrics()
+        assert 'foquale_dead_letters{code="not_applicable",service="counting"}' not in after
+        assert after[age] > before[age]
+
+
 async def test_what_a_handler_failed_at_is_tried_again_by_itself_and_what_nobody_can_read_is_not(
     settings: ServiceSettings, topic: str
 ) -> None:
@@ -138,42 +197,3 @@ async def test_after_the_last_try_it_waits_for_a_person(settings: ServiceSetting
         counting.fail_on = set()
         assert (await client.post("/v1/dead-letters/replay", json={})).json()["replayed"] == 1
         assert await counting.counts() == {"bad": 1}
-
-
-async def test_a_stream_of_which_most_cannot_be_read_stops_the_service_instead_of_being_set_aside(
-    settings: ServiceSettings, topic: str
-) -> None:
-    broken: list[Raw] = [
-        (b"%d" % number, b"{", [(n, t.encode()) for n, t in to_headers(contact(f"x{number}")).items()])
-        for number in range(150)
-    ]
-    counting = Counting(settings)
-    async with running(counting.service.app("counting", [])) as client:
-        await produce(settings.kafka_bootstrap, topic, *[contact(f"before{number}") for number in range(40)])
-        await eventually(lambda: counting.has(40))
-        await produce(settings.kafka_bootstrap, topic, *broken, *[contact(f"after{number}") for number in range(40)])
-
-        async def alarm() -> str:
-            answer = await client.get("/ready")
-            reasons = [each["reason"] for each in answer.json()["failures"] if each["check"] == "stream"]
-            return reasons[0] if answer.status_code == 503 and reasons else ""
-
-        reason = await eventually(alarm, within_s=20, what="the alarm")
-        assert topic in reason
-        assert "bad_json" in reason
-        assert "FOQUALE_UNDECODABLE_SHARE" in reason
-        assert (await client.get("/live")).status_code == 200
-        assert "foquale_alarm" in (await client.get("/metrics")).text
-        kept = len((await client.get("/v1/dead-letters", params={"limit": 500})).json()["items"])
-        assert kept < settings.undecodable_least
-
-    decided = Counting(settings.model_copy(update={"undecodable_share": 1.0}))
-    async with running(decided.service.app("counting", [])) as client:
-        await listed(client, 150, limit="500")
-        await eventually(lambda: decided.has(80))
-        assert list((await decided.counts()).values()) == [1] * 80
-
-        async def ready() -> bool:
-            return (await client.get("/ready")).status_code == 200
-
-        await eventually(ready)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
-from shared.consumer import Received
+from shared.consumer import Received, SomeUnapplicable, Unapplicable
 from shared.envelope import Envelope
 from shared.events import ContactAttempted
 from shared.service import Service
@@ -29,11 +29,15 @@ def contact(event_id: str, youth: str | None = None) -> Envelope:
 
 
 class Counting:
-    """Counts how often each event had its effect. What it is told to fail on, it fails on after the effect."""
+    """Counts how often each event had its effect. What it is told to fail on, it fails on after the effect.
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    `model`: how it reads an event. Of those in `never` it says that they can never be applied.
+    """
+
+    def __init__(self, settings: ServiceSettings, model: type[ContactAttempted] = ContactAttempted) -> None:
         self.service = Service(settings, collections=["counts"])
-        self.service.consume([TOPIC], {ContactAttempted: self.on_contacts})
+        self.service.consume([TOPIC], {model: self.on_contacts})
+        self.never: set[str] = set()
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.fail_on: set[str] = set()
@@ -42,6 +46,9 @@ class Counting:
     async def on_contacts(self, tx: Tx, events: Sequence[Received[ContactAttempted]]) -> None:
         """One `$inc` an event."""
         await self.go_on.wait()
+        never = [(event, Unapplicable("never", "not this one")) for event in events if event.envelope.id in self.never]
+        if never:
+            raise SomeUnapplicable(never)
         for event in events:
             self.given[event.envelope.id] += 1
             await tx["counts"].update_one(

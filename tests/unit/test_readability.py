@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.readability import Readability, most_common
+from shared.readability import Alarm, Readability, explain, most_common
 
 
 def batch(unreadable: int, readable: int) -> list[bool]:
@@ -69,3 +69,36 @@ def test_with_a_share_of_1_there_is_never_an_alarm(readable: list[bool]) -> None
 def test_the_commonest_code() -> None:
     assert most_common(["bad_json", "empty", "bad_json"]) == "bad_json"
     assert most_common([]) == ""
+
+
+HERE, THERE = ("referral.events", 0), ("referral.events", 1)
+
+
+def test_an_alarm_stands_while_its_batch_comes_again_and_is_new_only_once() -> None:
+    alarm = Alarm()
+    assert alarm.standing(0) is None
+    assert [alarm.renew("why", {HERE}, now) for now in (0.0, 5.0, 10.0, 30.0)] == [True, False, False, False]
+    assert alarm.standing(59.9) == "why"
+
+
+def test_an_alarm_ends_when_its_partition_is_read_and_not_when_another_is() -> None:
+    alarm = Alarm()
+    alarm.renew("why", {HERE}, 0)
+    alarm.passed({THERE})
+    assert alarm.standing(1) == "why"
+    alarm.passed({THERE, HERE})
+    assert alarm.standing(1) is None
+    assert alarm.renew("again", {HERE}, 2)
+
+
+def test_an_alarm_ends_when_its_batch_comes_to_another_replica() -> None:
+    alarm = Alarm()
+    alarm.renew("why", {HERE}, 100)
+    assert alarm.standing(129.9) == "why"
+    assert alarm.standing(130.1) is None
+
+
+def test_an_alarm_says_where_how_much_why_and_both_remedies() -> None:
+    text = explain(150, 200, ["referral.events"], "invalid_data")
+    for word in ("150 of the last 200", "referral.events", "invalid_data", "Deploy", "FOQUALE_UNDECODABLE_SHARE=1"):
+        assert word in text
