@@ -7,7 +7,7 @@ KAFKA_JARS := .foquale/kafka-jars
 SETUP := .venv/.foquale-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check lint format types contracts docs kafka-jars clean moved
+.PHONY: help setup demo up test chaos check lint format types contracts docs kafka-jars clean moved
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ up: setup ## Start everything on this machine and keep it running
 
 test: setup ## Run all tests that need no Docker (ARGS="-k name" for some)
 	@exec $(BIN)/pytest -m "not docker" $(ARGS)
+
+chaos: setup kafka-jars ## Kill and pause everything under load, then prove that nothing was lost or doubled (ARGS="--faults 12")
+	@exec $(BIN)/python -m tests.chaos $(ARGS)
 
 check: lint types contracts ## lint, types and contracts
 

@@ -1,0 +1,1 @@
+"""Load, faults and a judge: nothing lost, nothing doubled, whatever dies and whenever (`make chaos`)."""

@@ -1,0 +1,220 @@
+"""What an outsider sees when all is at rest: the whole log, all stores, and the figures; read with other clients than
+the services use.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Final
+
+import httpx
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from shared.envelope import Record, Undecodable, from_record
+from shared.events import TOPICS
+from tests.chaos.faults import SERVICES
+from tests.chaos.machine import PREFIX
+
+Document = dict[str, Any]
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
+
+SUBSCRIBED: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "referral": {"": ("catalogue.events", "tracking.events"), ".siei": ("siei.dropouts",)},
+    "catalogue": {"": ("referral.events", "tracking.events")},
+    "tracking": {"": ("referral.events", "catalogue.events")},
+    "reporting": {"": ("referral.events", "catalogue.events", "tracking.events")},
+}
+"""Service -> suffix of the group -> topics, as docs/events.md has them."""
+
+PERIODS: Final = ((None, None), (date(2013, 4, 1), date(2013, 4, 20)), (date(2013, 10, 1), None))
+LEVELS: Final = ("national", "academie", "departement", "network")
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An event in the log."""
+
+    place: Place
+    id: str
+    type: str
+    source: str
+    time: Any
+    data: bytes
+
+
+@dataclass
+class Log:
+    """The log of all topics. `events` in order of their partitions, repeats included; `planted`: tag -> places."""
+
+    events: list[Logged] = field(default_factory=list)
+    planted: dict[str, list[Place]] = field(default_factory=dict)
+    unreadable: list[Place] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one replica of reporting answers for a period: (level, code) -> the figures of the unit."""
+
+    replica: str
+    first: date | None
+    last: date | None
+    rows: dict[tuple[str, str], Document]
+
+
+@dataclass
+class Seen:
+    """All that the judge looks at beside the ledger. `differences` are those of the figures recomputed by reporting."""
+
+    log: Log
+    stores: dict[str, dict[str, list[Document]]]
+    figures: list[Figures] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+
+
+async def read_log(bootstrap: str) -> Log:
+    """All records of all topics."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
+    await consumer.start()
+    log = Log()
+    try:
+        partitions = await _partitions(bootstrap)
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        left = {partition for partition, end in ends.items() if end > 0}
+        until = time.monotonic() + 120
+        while left:
+            if time.monotonic() > until:
+                raise TimeoutError("the log could not be read in 120 s")
+            for records in (await consumer.getmany(timeout_ms=500, max_records=5_000)).values():
+                for record in records:
+                    _note(
+                        log,
+                        Record(record.topic, record.partition, record.offset, record.key, record.value, record.headers),
+                    )
+            left = {partition for partition in left if await consumer.position(partition) < ends[partition]}
+    finally:
+        await consumer.stop()
+    return log
+
+
+def _note(log: Log, record: Record) -> None:
+    place = (record.topic, record.partition, record.offset)
+    tag = next((content for name, content in record.headers if name == "chaos" and content), None)
+    if tag is not None:
+        log.planted.setdefault(tag.decode(), []).append(place)
+        return
+    try:
+        envelope = from_record(record)
+    except Undecodable:
+        log.unreadable.append(place)
+        return
+    log.events.append(Logged(place, envelope.id, envelope.type, envelope.source, envelope.time, envelope.data))
+
+
+async def _partitions(bootstrap: str) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        described = await admin.describe_topics(list(TOPICS))
+    finally:
+        await admin.close()
+    return [TopicPartition(each["topic"], p["partition"]) for each in described for p in each["partitions"]]
+
+
+def read_stores(url: str) -> dict[str, dict[str, list[Document]]]:
+    """All documents of all services."""
+    with MongoClient[Document](url, tz_aware=True, readConcernLevel="majority") as client:
+        return {
+            service: {
+                name: list(client[f"{PREFIX}{service}"][name].find())
+                for name in client[f"{PREFIX}{service}"].list_collection_names()
+            }
+            for service in SERVICES
+        }
+
+
+async def unrest(url: str, bootstrap: str, urls: Mapping[str, Iterable[str]]) -> list[str]:
+    """What is not at rest yet, in words; empty when all is."""
+    try:
+        found = await asyncio.to_thread(_pending, url)
+        found += await _lags(bootstrap)
+    except (PyMongoError, KafkaError, OSError, TimeoutError) as error:
+        return [f"{type(error).__name__}: {error}"[:200]]
+    async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
+        for service, replicas in urls.items():
+            for number, base in enumerate(replicas):
+                try:
+                    answer = await http.get(f"{base}/ready")
+                    if not answer.is_success:
+                        found.append(f"{service}-{number} is not ready: {answer.text[:300]}")
+                except httpx.HTTPError as error:
+                    found.append(f"{service}-{number} does not answer ({type(error).__name__})")
+    return found
+
+
+def _pending(url: str) -> list[str]:
+    with MongoClient[Document](url, serverSelectionTimeoutMS=3_000, socketTimeoutMS=5_000) as client:
+        counts = {s: client[f"{PREFIX}{s}"]["outbox"].count_documents({"pending": True}) for s in SERVICES}
+        folds = client[f"{PREFIX}reporting"]["changes"].count_documents({})
+    found = [f"{service} has {count} events to publish" for service, count in counts.items() if count]
+    return [*found, f"reporting has {folds} changes to fold"] if folds else found
+
+
+async def _lags(bootstrap: str) -> list[str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, request_timeout_ms=5_000)
+    found: list[str] = []
+    try:
+        await admin.start()
+        await consumer.start()
+        described = await admin.describe_topics(list(TOPICS))
+        partitions = [TopicPartition(each["topic"], p["partition"]) for each in described for p in each["partitions"]]
+        ends = await consumer.end_offsets(partitions)
+        for service, groups in SUBSCRIBED.items():
+            for suffix, topics in groups.items():
+                own = [partition for partition in partitions if partition.topic in topics]
+                offsets = await admin.list_consumer_group_offsets(f"foquale.{service}{suffix}", partitions=own)
+                lag = sum(max(0, ends[p] - max(0, offsets[p].offset if p in offsets else 0)) for p in own)
+                if lag:
+                    found.append(f"{service}{suffix} is {lag} records behind")
+    finally:
+        await consumer.stop()
+        await admin.close()
+    return found
+
+
+async def read_figures(urls: Iterable[str]) -> list[Figures]:
+    """All levels and both views, over some periods, from each replica."""
+    found: list[Figures] = []
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
+        for number, base in enumerate(urls):
+            for first, last in PERIODS:
+                days = {name: day.isoformat() for name, day in (("from", first), ("to", last)) if day}
+                answer = await http.get(f"{base}/v1/indicators", params={"by": ",".join(LEVELS), **days})
+                rows = {(row["by"], row["code"]): row for row in answer.raise_for_status().json()["rows"]}
+                found.append(Figures(f"reporting-{number}", first, last, rows))
+    return found
+
+
+async def recomputed(base: str) -> tuple[int, list[str]]:
+    """Let reporting recompute its projection from the log: how many figures it compared, and each that differs."""
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
+        begun = await http.post(f"{base}/v1/projection/verifications", json={})
+        begun.raise_for_status()
+        where = f"{base}/v1/projection/verifications/{begun.json()['verification_id']}"
+        until = time.monotonic() + 180
+        while True:
+            state = (await http.get(where)).raise_for_status().json()
+            if state["state"] == "done":
+                return int(state["figures"]), [str(item) for item in state["differences"]["items"]]
+            if state["state"] != "running" or time.monotonic() > until:
+                return 0, [f"the verification ended as {state['state']}: {state['reason']}"]
+            await asyncio.sleep(0.3)
