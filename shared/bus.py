@@ -49,16 +49,22 @@ class Progress:
 
 
 class _Deals(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """Counts how often a consumer was dealt partitions anew; each time it reads on from the group's offsets."""
+    """Which deal of partitions a consumer holds. With each new one it reads on from the group's offsets."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self._count = 0
+        self.held: int | None = None
 
-    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Nothing yet: until new ones are dealt, the broker refuses a commit by itself."""
+    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002  all are dealt anew
+        self.held = None
 
-    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:  # noqa: ARG002  its partitions or not
-        self.count += 1
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:  # noqa: ARG002
+        self._count += 1
+        self.held = self._count
+
+    def still(self, deal: int | None) -> bool:
+        """Whether what was read in `deal` may still be committed or read again by this consumer."""
+        return deal is not None and deal == self.held
 
 
 class LogReader:
@@ -142,7 +148,7 @@ class Bus:
         async def consume(message: KafkaMessage) -> None:
             raw: Sequence[ConsumerRecord[bytes, bytes]] = message.raw_message
             progress.in_hand_since = time.monotonic()
-            deal = deals.count
+            deal = deals.held
             try:
                 await on_batch([_record(item) for item in raw])
             except Exception as error:  # noqa: BLE001  whatever it is, the batch must come again
@@ -150,14 +156,14 @@ class Bus:
                 pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(progress.failures, 10))
                 log.warning("batch_failed", topics=topics, records=len(raw), error=describe(error), pause_s=pause)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 jitter
-                if deals.count == deal:
+                if deals.still(deal):
                     await message.nack()
                 return
             finally:
                 progress.in_hand_since = None
             progress.failures = 0
-            if deals.count != deal:
-                # Another replica may have come further meanwhile: this commit, valid again, would move it back.
+            if not deals.still(deal):
+                # Another replica may have come further meanwhile: this commit, once valid again, would move it back.
                 log.info("commit_left_out", topics=topics, records=len(raw))
                 return
             ends: dict[TopicPartition, int] = {}
