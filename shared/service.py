@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -226,6 +228,8 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
     configure_logging(settings.log_level, as_json=settings.log_json)
+    # uvicorn raises the signal again once all is stopped, and a process that ended as it was told to would look killed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         app,
         host=settings.host,
