@@ -25,6 +25,7 @@ from typing import Literal
 from deploy.local import ApacheKafka, EmbeddedBroker, Mongod, free_port
 
 MONGO_IMAGE = "mongo:7.0"
+MONGO_COMMAND = "--replSet rs0 --bind_ip_all --setParameter transactionLifetimeLimitSeconds=10"
 KAFKA_IMAGE = "confluentinc/cp-kafka:7.8.0"
 DOCKER_SECONDS = 3
 
@@ -146,7 +147,7 @@ def _mongo_container() -> Iterator[str]:
     from pymongo import MongoClient
     from testcontainers.core.container import DockerContainer
 
-    container = DockerContainer(MONGO_IMAGE).with_exposed_ports(27017).with_command("--replSet rs0 --bind_ip_all")
+    container = DockerContainer(MONGO_IMAGE).with_exposed_ports(27017).with_command(MONGO_COMMAND)
     with container as running:
         # directConnection: the member calls itself by a name that only the container knows.
         url = f"mongodb://{running.get_container_host_ip()}:{running.get_exposed_port(27017)}/?directConnection=true"

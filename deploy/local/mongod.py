@@ -61,6 +61,8 @@ class Mongod(LocalServer):
                 *("--nounixsocket", "--setParameter", "diagnosticDataCollectionEnabled=false"),
                 # Without it a stop waits up to 15 s for other members to take over, and there are none.
                 *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
+                # A process killed amid a transaction holds up its successor for so long, up to half more: not for 90 s.
+                *("--setParameter", "transactionLifetimeLimitSeconds=10"),
                 *self._arguments,
             ],
             log=self._log,
