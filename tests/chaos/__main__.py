@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import shutil
 import sys
 import time
@@ -20,6 +21,8 @@ _DIRECTORY: Final = Path(".foquale/chaos")
 def main() -> int:
     """Run, print the violations and the last line. The data stay where anything is wrong."""
     options = _options()
+    # That the broker is away is what we do to it, and no news.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     print(
         f"seed {options.seed}: {options.faults} faults in {options.seconds:.0f} s, data in {options.directory}",
         flush=True,

@@ -153,10 +153,13 @@ def _planted(
 
 
 def _malformed(row_at: Mapping[Place, str], letters: Mapping[Place, list[dict[str, Any]]]) -> Iterator[Violation]:
-    """A malformed row is one dead letter, however often its base sent it."""
-    count = Counter(row_at[place] for place, found in letters.items() if place in row_at for _ in found)
-    for key in sorted(set(row_at.values())):
-        if count[key] == 0:
-            yield Violation("lost", f"row {key} is malformed and no dead letter")
-        elif count[key] > 1:
-            yield Violation("doubled", f"row {key} is {count[key]} dead letters", count[key] - 1)
+    """A malformed row is a dead letter, at most one for each time that the log holds it."""
+    found = {place: letters[place] for place in row_at if place in letters}
+    for key in sorted(set(row_at.values()) - {row_at[place] for place in found}):
+        yield Violation("lost", f"row {key} is malformed and no dead letter")
+    for place, of_place in sorted(found.items()):
+        if len(of_place) > 1:
+            text = f"row {row_at[place]} is {len(of_place)} dead letters of {place}"
+            yield Violation("doubled", text, len(of_place) - 1)
+        if of_place[0]["code"] != "malformed":
+            yield Violation("wrong", f"row {row_at[place]} is {of_place[0]['code']}, not malformed")

@@ -33,7 +33,7 @@ class Door:
         rng: Random,
         *,
         twice: float = 0.12,
-        give_up: float = 0.12,
+        give_up: float = 0.2,
     ) -> None:
         self._urls = urls
         self._ledger = ledger

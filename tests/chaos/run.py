@@ -79,7 +79,7 @@ async def run(options: Options) -> Result:
             watching.cancel()
         evidence = Evidence(ledger, await _look(machine, tell))
         violations = judge(evidence) + [Violation("wrong", what) for what in machine.ended_by_itself]
-        tell(f"faults by kind: {dict(sorted(injector.counts.items()))}")
+        tell(f"faults by kind: {' '.join(f'{kind}={count}' for kind, count in sorted(injector.counts.items()))}")
         tell(f"crash points reached: {len(machine.fired)}: {', '.join(machine.fired)}")
         tell(f"{ledger_line(ledger)} records={len(evidence.seen.log.events)}")
         return Result(
