@@ -5,7 +5,7 @@ Everything outside uses calls that are the same in both clients, and `transactio
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -35,6 +35,8 @@ __all__ = [
     "Session",
     "StoreError",
     "UpdateOne",
+    "Write",
+    "by_kind",
 ]
 
 Document = dict[str, Any]
@@ -42,6 +44,8 @@ Database = AsyncIOMotorDatabase[Document]
 Collection = AsyncIOMotorCollection[Document]
 Session = AsyncIOMotorClientSession
 StoreError = PyMongoError
+
+Write = InsertOne[Document] | ReplaceOne[Document] | UpdateOne | DeleteOne
 
 T = TypeVar("T")
 
@@ -171,6 +175,15 @@ def _worth_another_try(error: PyMongoError, attempt: int) -> bool:
         # A fresh snapshot sees the row that was quicker; a real contradiction raises again and ends here.
         return attempt <= 5
     return isinstance(error, OperationFailure) and error.code == _WRITE_CONFLICT
+
+
+def by_kind(writes: Iterable[Write]) -> list[Write]:
+    """Writes that do not touch each other, laid out for one `bulk_write` in a transaction, which must stay ordered.
+
+    Each kind goes to the store in a command of its own. Where one is refused and another still sent, as without order,
+    the answer to that is all one hears: the transaction is gone, which reads like an outage and would come for ever.
+    """
+    return sorted(writes, key=lambda write: type(write).__name__)
 
 
 def is_outage(error: BaseException) -> bool:

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from services.catalogue.domain import Head, Network, Platform, Session, SessionChanges, Solution, in_order
-from shared.mongo import DeleteOne, Document, Index, InsertOne, Mongo, UpdateOne
+from shared.mongo import DeleteOne, Document, Index, InsertOne, Mongo, UpdateOne, by_kind
 from shared.mongo import Session as MongoSession
 from shared.unit_of_work import Tx
 
@@ -112,7 +112,7 @@ class Store:
             writes.append(UpdateOne({"_id": session_key(solution_id, session.session_id)}, {"$set": described}))
         writes += [DeleteOne({"_id": session_key(solution_id, session.session_id)}) for session in changes.dropped]
         if writes:
-            await self._mongo["sessions"].bulk_write(writes, ordered=False, session=self._session)
+            await self._mongo["sessions"].bulk_write(by_kind(writes), session=self._session)
 
     async def missing(self, collection: str, identifiers: Sequence[str]) -> set[str]:
         """Those of the identifiers that the collection does not have."""

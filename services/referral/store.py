@@ -16,7 +16,7 @@ from typing import Any
 
 from services.referral.domain import Attempt, Owner, Platform, Sighting, Youth
 from services.referral.eligibility import Row
-from shared.mongo import Document, Index, InsertOne, Mongo, ReplaceOne, UpdateOne
+from shared.mongo import Document, Index, InsertOne, Mongo, ReplaceOne, UpdateOne, by_kind
 from shared.unit_of_work import Tx
 
 COLLECTIONS = (
@@ -151,7 +151,7 @@ async def save_youths(tx: Tx, new: Sequence[Youth], changed: Sequence[Youth]) ->
     writes: list[Any] = [InsertOne(to_document(youth)) for youth in new]
     writes += [ReplaceOne({"_id": youth.youth_id}, to_document(youth)) for youth in changed]
     if writes:
-        await tx["youths"].bulk_write(writes, ordered=False, session=tx.session)
+        await tx["youths"].bulk_write(by_kind(writes), session=tx.session)
 
 
 async def find_claims(tx: Tx, keys: Iterable[str]) -> dict[str, list[str]]:
@@ -165,7 +165,7 @@ async def save_claims(tx: Tx, fresh: Mapping[str, list[str]], grown: Mapping[str
     writes: list[Any] = [InsertOne({"_id": key, "youths": youths}) for key, youths in fresh.items()]
     writes += [UpdateOne({"_id": key}, {"$set": {"youths": youths}}) for key, youths in grown.items()]
     if writes:
-        await tx["claims"].bulk_write(writes, ordered=False, session=tx.session)
+        await tx["claims"].bulk_write(by_kind(writes), session=tx.session)
 
 
 async def known_rows(tx: Tx, keys: Iterable[str]) -> set[str]:

@@ -22,7 +22,7 @@ from services.reporting.indicators import Step
 from services.reporting.projection import Assignment, Change, Dismissal, Fact, Leaf
 from shared.clock import event_id
 from shared.events import Event
-from shared.mongo import Document, InsertOne, Mongo, ReplaceOne, Session, UpdateOne
+from shared.mongo import Document, InsertOne, Mongo, ReplaceOne, Session, UpdateOne, by_kind
 from shared.unit_of_work import Tx
 
 COLLECTIONS: Final = (*PROJECTION, SLOTS, "builds")
@@ -62,13 +62,12 @@ async def save(tx: Tx, of: Generation, known: Mapping[str, Fact], grown: Mapping
     """Write the grown facts whole; `known` holds those that were there before."""
     if grown:
         await tx[of.collection(FACTS)].bulk_write(
-            [
+            by_kind(
                 ReplaceOne({"_id": youth_id}, _document(youth_id, fact))
                 if youth_id in known
                 else InsertOne(_document(youth_id, fact))
                 for youth_id, fact in grown.items()
-            ],
-            ordered=False,
+            ),
             session=tx.session,
         )
 

@@ -11,7 +11,7 @@ from datetime import date
 
 from services.tracking import documents
 from services.tracking.domain import Contract, Dismissal, EarlyExpiry, Placement
-from shared.mongo import Document, Index, InsertOne, Mongo, ReplaceOne, UpdateOne
+from shared.mongo import Document, Index, InsertOne, Mongo, ReplaceOne, UpdateOne, by_kind
 from shared.problems import Problem
 from shared.unit_of_work import Tx
 
@@ -50,7 +50,7 @@ async def learn_birth_months(tx: Tx, months: Mapping[str, str]) -> None:
         for youth_id in missing
     ]
     if writes:
-        await tx["youths"].bulk_write(writes, ordered=False, session=tx.session)
+        await tx["youths"].bulk_write(by_kind(writes), session=tx.session)
 
 
 async def learn_dismissals(tx: Tx, dismissals: Mapping[str, Dismissal]) -> None:
@@ -64,7 +64,7 @@ async def learn_dismissals(tx: Tx, dismissals: Mapping[str, Dismissal]) -> None:
         elif "dismissal" not in before or documents.to_dismissal(before["dismissal"]) < dismissal:
             writes.append(UpdateOne({"_id": youth_id}, {"$set": {"dismissal": documents.of_dismissal(dismissal)}}))
     if writes:
-        await tx["youths"].bulk_write(writes, ordered=False, session=tx.session)
+        await tx["youths"].bulk_write(by_kind(writes), session=tx.session)
 
 
 async def dismissals_against_offers(tx: Tx, youth_ids: Iterable[str]) -> dict[str, Dismissal]:
@@ -72,13 +72,12 @@ async def dismissals_against_offers(tx: Tx, youth_ids: Iterable[str]) -> dict[st
     wanted = set(youth_ids)
     known = await _youths(tx, wanted)
     await tx["youths"].bulk_write(
-        [
+        by_kind(
             UpdateOne({"_id": youth_id}, {"$inc": {"offers": 1}})
             if youth_id in known
             else InsertOne({"_id": youth_id, "offers": 1})
             for youth_id in sorted(wanted)
-        ],
-        ordered=False,
+        ),
         session=tx.session,
     )
     dismissed = {youth_id: youth["dismissal"] for youth_id, youth in known.items() if "dismissal" in youth}
@@ -117,7 +116,7 @@ async def save_placements(tx: Tx, changed: Iterable[Placement | EarlyExpiry]) ->
         for placement in changed
     ]
     if writes:
-        await tx["placements"].bulk_write(writes, ordered=False, session=tx.session)
+        await tx["placements"].bulk_write(by_kind(writes), session=tx.session)
 
 
 async def contract(tx: Tx, contract_id: str) -> Contract | None:
