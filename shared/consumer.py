@@ -196,7 +196,7 @@ class BatchConsumer(ABC):
 
     async def _apply_alone(self, event: Received[Event]) -> None:
         try:
-            await self.apply([event], ())
+            await self.apply([event], [event.record])
         except Exception as error:
             if comes_again(error):
                 raise
