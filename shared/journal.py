@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from shared.clock import Clock, random_id, utc_now
-from shared.mongo import Document, Index, Mongo
+from shared.mongo import Document, Index, Mongo, Session
 
 PUBLICATIONS: Final = "publications"
 INDEXES: Final = (Index(PUBLICATIONS, "by_state", (("state", 1), ("_id", 1))),)
@@ -44,11 +44,14 @@ class Journal:
             "ended_at": None,
         }
         publication["events"] = await self._mongo["outbox"].count_documents(rows_left(publication))
-        before = {"state": "running"}
-        await self._mongo[PUBLICATIONS].update_many(
-            before, {"$set": {"state": "replaced", "ended_at": publication["begun_at"]}}
-        )
-        await self._mongo[PUBLICATIONS].insert_one(publication)
+        replaced = {"$set": {"state": "replaced", "ended_at": publication["begun_at"]}}
+
+        async def work(session: Session) -> None:
+            # Together: whoever dies in between must not have ended the publication that was promised to another.
+            await self._mongo[PUBLICATIONS].update_many({"state": "running"}, replaced, session=session)
+            await self._mongo[PUBLICATIONS].insert_one(publication, session=session)
+
+        await self._mongo.transaction(work)
         self._wake()
         return publication
 

@@ -1,0 +1,73 @@
+"""What a relay that stood still, and an ask for the journal that died, leave behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+
+import pytest
+
+from shared import journal
+from shared.events import ContactAttempted
+from shared.journal import Journal, running_publication
+from shared.mongo import Mongo
+from shared.settings import ServiceSettings
+from shared.unit_of_work import OUTBOX_INDEXES, Tx, UnitOfWork
+from tests.support.honest_log import HonestLog, Mood, Replica
+from tests.support.machines import Death, MortalMongo
+
+
+@pytest.fixture
+async def mongo(mongo_url: str, db_name: str) -> AsyncIterator[Mongo]:
+    connected = Mongo(mongo_url, db_name)
+    await connected.ensure(("outbox", "leases", "signals"), (*OUTBOX_INDEXES, *journal.INDEXES))
+    yield connected
+    await connected.close()
+
+
+async def test_a_relay_that_lost_its_lease_hands_over_no_more_than_the_batch_it_has_in_hand(mongo: Mongo) -> None:
+    log = HonestLog()
+    settings = ServiceSettings(service="relaying", port=1)
+    first, second = Replica(mongo, log, settings), Replica(mongo, log, settings)
+
+    async def emit_more_than_a_batch(tx: Tx) -> None:
+        for _ in range(1_200):
+            tx.emit(ContactAttempted(youth_id="y", on=date(2013, 4, 2), channel="phone", outcome="reached"))
+
+    await UnitOfWork(mongo, "relaying").run(emit_more_than_a_batch)
+
+    async def stand_still_in(replica: Replica) -> "asyncio.Task[None]":
+        log.moods = [Mood(stalls="before")]
+        log.at_gate.clear()
+        going = asyncio.create_task(replica.round())
+        async with asyncio.timeout(10):
+            await log.at_gate.wait()
+        return going
+
+    going_first = await stand_still_in(first)
+    await mongo["leases"].update_one({"_id": "relay"}, {"$set": {"until": datetime.fromtimestamp(0, UTC)}})
+    first.lease_is_over()
+    going_second = await stand_still_in(second)
+
+    log.gates[0].set()
+    await asyncio.wait_for(going_first, 10)
+    assert len(log.taken) == 1_000, "the batch in hand, and then the other replica's lease is respected"
+
+    log.gates[1].set()
+    await asyncio.wait_for(going_second, 10)
+    assert await mongo["outbox"].count_documents({"pending": True}) == 0
+    assert len(set(log.taken)) == 1_200
+
+
+@pytest.mark.parametrize("step", range(4))
+async def test_an_ask_for_the_journal_that_dies_ends_no_publication_that_was_promised(
+    mongo: Mongo, mongo_url: str, db_name: str, step: int
+) -> None:
+    promised = await Journal(mongo).publish_again()
+    dying = MortalMongo(mongo_url, db_name)
+    dying.accesses_left = step
+    with pytest.raises(Death):
+        await Journal(dying).publish_again(datetime.now(UTC))
+    running = await running_publication(mongo)
+    assert running is not None
+    assert running["_id"] == promised["_id"]
+    await dying.close()
