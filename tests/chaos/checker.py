@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
-from shared.events import EVENTS, DropoutDetected, PlacementDeclined, SieiDropout, YouthEvent
+from shared.events import EVENTS, DropoutDetected, PlacementDeclined, PlacementExpired, SieiDropout, YouthEvent
 from tests.chaos.ledger import Effect, Ledger, Row
 from tests.chaos.observed import Document, Logged, Seen
 
@@ -110,12 +110,12 @@ def commands(evidence: Evidence) -> Iterator[Violation]:
 
 
 def asked_for(evidence: Evidence) -> Iterator[Violation]:
-    """No event of a youth that nobody asked for. (Detections are judged with the rows.)"""
+    """No event of a youth that nobody asked for. (Detections and expiries are judged elsewhere.)"""
     asked = {command.effect for command in evidence.ledger.commands}
     dismissed = {(effect[1], effect[2]) for effect in asked if effect and "dismissed" in effect[0]}
     for event in evidence.events.values():
         model, data = MODELS[event.type], evidence.data[event.id]
-        if not issubclass(model, YouthEvent) or model is DropoutDetected:
+        if not issubclass(model, YouthEvent) or model in (DropoutDetected, PlacementExpired):
             continue
         if model is PlacementDeclined and data["reason"] == "youth_dismissed":
             if (data["youth_id"], data["on"]) not in dismissed:

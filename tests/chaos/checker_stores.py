@@ -10,6 +10,7 @@ from shared.events import (
     ContractSigned,
     DropoutDetected,
     InterviewDone,
+    PlacementExpired,
     PlacementOffered,
     ReviewDone,
     TrainingStarted,
@@ -53,10 +54,18 @@ def placements(evidence: Evidence) -> Iterator[Violation]:
             yield Violation("lost", f"{name} does not know placement {placement_id}")
         for placement_id in sorted(set(known) - offered):
             yield Violation("doubled", f"{name} knows placement {placement_id}, which was never offered")
+    expired = Counter(event["placement_id"] for event in evidence.of_type(PlacementExpired.TYPE))
+    for placement_id, count in expired.items():
+        if count > 1:
+            yield Violation("doubled", f"placement {placement_id} expired {count} times", count - 1)
     for placement_id in sorted(set(catalogue) & set(tracking)):
         here, there = catalogue[placement_id], tracking[placement_id]
+        if here["state"] == "expired" and not expired[placement_id]:
+            yield Violation("lost", f"placement {placement_id} expired, and the log does not know")
         if "conflict" in here:
-            yield Violation("wrong", f"placement {placement_id} lost its seat: {here['conflict']}")
+            # Accepted in time, but its seat had expired and gone to another before the catalogue heard of it.
+            if here["state"] != "expired" or there["state"] not in ("accepted", "contracted"):
+                yield Violation("wrong", f"placement {placement_id}: {here['conflict']}, though {here['state']}")
         elif here["state"] not in _CATALOGUE_SAYS[there["state"]]:
             yield Violation("lost", f"placement {placement_id}: tracking {there['state']}, catalogue {here['state']}")
 
@@ -80,10 +89,10 @@ def contracts(evidence: Evidence) -> Iterator[Violation]:
         kept = (contract["started_on"], contract["ended_on"], sorted(each["on"] for each in contract["reviews"]))
         if told != kept:
             yield Violation("lost", f"contract {contract_id}: the log says {told}, tracking {kept}")
-        seat = catalogue.get(event["placement_id"], {}).get("state")
+        placement = catalogue.get(event["placement_id"], {})
         wanted = "freed" if end and end["on"] < event["ends_on"] else "occupied"
-        if seat != wanted:
-            yield Violation("lost", f"contract {contract_id}: its seat is {seat} and not {wanted}")
+        if placement.get("state") != wanted and "conflict" not in placement:
+            yield Violation("lost", f"contract {contract_id}: its seat is {placement.get('state')} and not {wanted}")
         youth = youths.get(event["youth_id"], {"open_contracts": [], "ended_contracts": []})
         where = "ended_contracts" if end else "open_contracts"
         if contract_id not in youth[where]:

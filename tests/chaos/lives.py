@@ -18,13 +18,12 @@ from shared.reference import Reference
 from tests.chaos.door import Door
 from tests.chaos.feed import Feed, structured
 from tests.chaos.ledger import Command, Ledger, Row
-from tests.chaos.seats import Seat, Seats
+from tests.chaos.seats import Seat, Seats, terms
 
 _FIRST_DAY: Final = date(2013, 4, 2)
 _SECOND_LIST: Final = date(2013, 10, 31)
 _AFTER_SECOND: Final = date(2013, 11, 4)
 _FOUND_WITHIN_S: Final = 120.0
-_TERM: Final = date(2014, 7, 4)
 _REJECTED: Final = ("under_16", "over_25", "has_diploma", "unknown_commune", "malformed")
 
 
@@ -96,6 +95,8 @@ class Life:
         await self._of_youth("interview", {"needs": ["remobilisation"], "wishes": ["31"], "mobility_km": 20})
         for _ in range(2):
             seat, placement = await self._offered()
+            if rng.random() < 0.12:
+                continue  # nobody answers, and the hold expires
             if rng.random() < 0.25:
                 await self._placed("refusal", placement, seat, {"reason": "too_far"})
                 continue
@@ -259,19 +260,7 @@ class Life:
 
     def _sign(self, person: Person, seat: Seat, placement: str, *, late: bool = False) -> Command:
         on = self._next_day()
-        starts_on = date.fromisoformat(on) + timedelta(days=2)
-        signed_on = (starts_on + timedelta(days=5)).isoformat() if late else on
-        body = {
-            "placement_id": placement,
-            "on": on,
-            "starts_on": starts_on.isoformat(),
-            "ends_on": (starts_on + timedelta(days=240)).isoformat() if seat.kind == "civic_service" else str(_TERM),
-            "tutor": {"name": f"Mme {person.guardian.family}", "role": "CPE"},
-            "signatures": dict.fromkeys(("tutor", "youth", "guardian"), signed_on),
-            "adult": True,
-        }
-        if seat.kind == "civic_service":
-            body |= {"formula": "full", "hours_per_week": 24}
+        body = {"placement_id": placement, **terms(seat, on, f"Mme {person.guardian.family}", late=late)}
         return self._command("contract", "tracking", "/v1/contracts", body, seat)
 
     async def _of_contract(

@@ -20,6 +20,10 @@ from shared.settings import ServiceSettings
 from tests.chaos.faults import SERVICES, SESSION_S
 
 PREFIX: Final = "chaos_"
+HOLD_S: Final = 40
+_HOLDS: Final = {"FOQUALE_HOLD_DAYS": f"{HOLD_S / 86_400:.9f}", "FOQUALE_EXPIRY_GRACE_S": "15"}
+"""An offer holds its seat for seconds: many expire, and some are accepted in time but heard of too late."""
+
 _LOOK_S: Final = 0.1
 _GRACE_S: Final = 20.0
 
@@ -172,7 +176,7 @@ class Machine:
 
     def _process(self, service: str, number: int, port: int, crash_at: str) -> Process:
         environment = {f"FOQUALE_{name.upper()}": str(value) for name, value in self._shared().items()}
-        environment |= {f"FOQUALE_{service.upper()}_PORT": str(port), "FOQUALE_CRASH_AT": crash_at}
+        environment |= {f"FOQUALE_{service.upper()}_PORT": str(port), "FOQUALE_CRASH_AT": crash_at, **_HOLDS}
         return Process(
             f"{service}-{number}",
             [sys.executable, "-m", f"services.{service}"],

@@ -163,8 +163,11 @@ async def unrest(url: str, bootstrap: str, urls: Mapping[str, Iterable[str]]) ->
 def _pending(url: str) -> list[str]:
     with MongoClient[Document](url, serverSelectionTimeoutMS=3_000, socketTimeoutMS=5_000) as client:
         counts = {s: client[f"{PREFIX}{s}"]["outbox"].count_documents({"pending": True}) for s in SERVICES}
+        holds = client[f"{PREFIX}catalogue"]["placements"].count_documents({"state": "held"})
         folds = client[f"{PREFIX}reporting"]["changes"].count_documents({})
     found = [f"{service} has {count} events to publish" for service, count in counts.items() if count]
+    if holds:
+        found.append(f"{holds} offers are unanswered and not expired")
     return [*found, f"reporting has {folds} changes to fold"] if folds else found
 
 

@@ -1,6 +1,7 @@
 """The places that a run fights for: solutions of its own with few of them, and the large ones of the reference."""
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from random import Random
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from tests.chaos.ledger import Command
 
 _KINDS: Final = ("school", "school", "apprenticeship", "innovative_structure", "civic_service")
 _SOLUTIONS: Final = 12
+_TERM: Final = date(2014, 7, 4)
 _MOST_TRIES: Final = 4
 
 
@@ -20,6 +22,22 @@ class Seat:
     solution: str
     session: str
     kind: str
+
+
+def terms(seat: Seat, on: str, tutor: str, *, late: bool) -> dict[str, Any]:
+    """What is signed on that day (ISO); `late`: the signatures come after the start, and must be refused."""
+    starts_on = date.fromisoformat(on) + timedelta(days=2)
+    signed_on = (starts_on + timedelta(days=5)).isoformat() if late else on
+    ends_on = starts_on + timedelta(days=240) if seat.kind == "civic_service" else _TERM
+    body = {
+        "on": on,
+        "starts_on": starts_on.isoformat(),
+        "ends_on": ends_on.isoformat(),
+        "tutor": {"name": tutor, "role": "CPE"},
+        "signatures": dict.fromkeys(("tutor", "youth", "guardian"), signed_on),
+        "adult": True,
+    }
+    return body | ({"formula": "full", "hours_per_week": 24} if seat.kind == "civic_service" else {})
 
 
 class Seats:

@@ -6,7 +6,14 @@ from datetime import date
 
 import pytest
 
-from shared.events import ContactAttempted, ContractSigned, DropoutDetected, PlacementAccepted, YouthEvent
+from shared.events import (
+    ContactAttempted,
+    ContractSigned,
+    DropoutDetected,
+    PlacementAccepted,
+    PlacementExpired,
+    YouthEvent,
+)
 from tests.chaos.checker import Violation
 from tests.chaos.faults import Fault, plan
 from tests.chaos.judge import judge, verdict
@@ -209,6 +216,19 @@ def test_one_youth_too_many_in_a_session_is_oversold() -> None:
     specimen = Specimen()
     specimen.one("catalogue", "sessions")["places"] = 1
     assert [(violation.kind, violation.count) for violation in found(specimen)] == [("oversold", 1)]
+
+
+def test_a_late_acceptance_without_a_seat_is_no_fault_and_a_second_expiry_is_one() -> None:
+    specimen = Specimen()
+    late = specimen.one("catalogue", "placements", 1)
+    late.update(state="expired", conflict="signed_without_seat")
+    specimen.one("catalogue", "sessions")["occupied"] -= 1
+    assert kinds(specimen) == {"lost"}, "the log must tell of the expiry"
+    expired = PlacementExpired(youth_id="youth-1", on=date(2013, 4, 5), placement_id="placement-1", solution_id="SOL")
+    specimen.publish(expired)
+    assert found(specimen) == []
+    specimen.publish(expired)
+    assert kinds(specimen) == {"doubled"}
 
 
 def test_a_counter_that_its_placements_do_not_bear_out_is_wrong() -> None:
