@@ -194,16 +194,17 @@ class Service:
         failures = await self._live()
         failures += [("consumer", reason) for reason in (*self.bus.stopped_loops(), *self.vigil.failing())]
         try:
-            await self.mongo.ping()
-            behind = await self.relay.behind(self.settings.relay_behind_s)
-            if behind:
-                failures.append(("relay", behind))
+            # All of it: a store that is frozen answers nothing, and keeps a caller for a quarter of a minute.
             async with asyncio.timeout(5):
+                await self.mongo.ping()
+                behind = await self.relay.behind(self.settings.relay_behind_s)
+                if behind:
+                    failures.append(("relay", behind))
                 await self.bus.end_offsets(sorted(self._topics))
-            for name, check in self._checks:
-                reason = await check()
-                if reason:
-                    failures.append((name, reason))
+                for name, check in self._checks:
+                    reason = await check()
+                    if reason:
+                        failures.append((name, reason))
         except (StoreError, BusError, OSError, TimeoutError) as error:
             failures.append(("backend", type(error).__name__))
         return failures
