@@ -1,6 +1,7 @@
 """Each case has its own group, topic and store."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import pytest
 
@@ -28,6 +29,5 @@ async def topic(settings: ServiceSettings) -> str:
 
 @pytest.fixture
 async def ledger(settings: ServiceSettings) -> AsyncIterator[Ledger]:
-    made = Ledger(settings)
-    yield made
-    await made.close()
+    async with aclosing(Ledger(settings)) as made:
+        yield made

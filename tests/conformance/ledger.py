@@ -76,7 +76,7 @@ class Ledger:
         self._admin: AIOKafkaAdminClient | None = None
         self._asking = asyncio.Lock()
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Let the connections go."""
         if self._admin is not None:
             await self._admin.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -113,11 +114,9 @@ async def test_a_new_group_sees_what_was_published_before_it_existed(
         await ledger.must_be_exact(ids(old))
     await send(settings.kafka_bootstrap, topic, *new)
     other_settings = settings.model_copy(update={"service": "newcomer"})
-    other = Ledger(other_settings)
-    async with running(Bookkeeper(other_settings).app):
+    async with aclosing(Ledger(other_settings)) as other, running(Bookkeeper(other_settings).app):
         await other.must_be_exact(ids(old + new))
-    assert await other.order() == order_of(old + new)
-    await other.close()
+        assert await other.order() == order_of(old + new)
 
 
 async def test_events_of_one_youth_have_their_effects_in_order_also_where_batches_fail(
