@@ -30,7 +30,7 @@ def sentence(error: Exception) -> str:
         variable = f"FOQUALE_{error.service.upper()}_URL"
         return (
             f"{error}. Is it running? `foquale up` starts everything on this machine; "
-            f"--{error.service} or {variable} says where it is otherwise."
+            f"{variable} says where it is otherwise."
         )
     if isinstance(error, Refused):
         details = [
