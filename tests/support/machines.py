@@ -129,9 +129,11 @@ class Stage:
 
         return self.runner.run(to_its_end())
 
-    def clear(self) -> None:
+    def clear(self, keep: str = "") -> None:
+        """Empty all collections but the one to keep."""
+
         async def work() -> None:
-            for name in await self.mongo.db.list_collection_names():
+            for name in set(await self.mongo.db.list_collection_names()) - {keep}:
                 await self.mongo[name].delete_many({})
 
         self.runner.run(work())
