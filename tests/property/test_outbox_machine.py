@@ -25,6 +25,9 @@ from tests.support.honest_log import KIND, HonestLog, Mood, Replica
 from tests.support.machines import Death, Fate, Stage, TestClock, run_machine, store_of
 
 KEYS = ("ada", "bob", "cem")
+HOW = st.sampled_from(
+    ("well", "in vain", "slowly, while others are published", Point.TRANSACTION_WRITTEN, Point.TRANSACTION_COMMITTED)
+)
 REPLICAS = st.sampled_from((0, 1))
 EVENTS = st.lists(st.sampled_from(KEYS), min_size=1, max_size=5)
 RELAY_POINTS = st.sampled_from((Point.RELAY_READ, Point.RELAY_PUBLISHED, Point.RELAY_MARKED))
@@ -32,6 +35,7 @@ NO = st.sampled_from(("refused", "unheard"))
 MOODS = (
     st.builds(Mood, of_keys=st.dictionaries(st.sampled_from(KEYS), NO, min_size=1))
     | st.builds(Mood, of_events=st.dictionaries(st.integers(0, 2), NO, min_size=1))
+    | st.builds(Mood, dies_after=st.integers(0, 3))
     | st.just(KIND)
 )
 
@@ -77,20 +81,15 @@ class Outbox(RuleBasedStateMachine):
 
     # What services do.
 
-    @rule(keys=EVENTS, point=st.none() | st.sampled_from((Point.TRANSACTION_WRITTEN, Point.TRANSACTION_COMMITTED)))
-    def emits(self, keys: list[str], point: Point | None) -> None:
-        self.fate.dies_at(point)
-        self._transaction(keys)
+    @rule(keys=EVENTS, how=HOW, which=REPLICAS)
+    def emits(self, keys: list[str], how: str, which: int) -> None:
+        if how in (Point.TRANSACTION_WRITTEN, Point.TRANSACTION_COMMITTED):
+            self.fate.dies_at(Point(how))
+        slowly = how == "slowly, while others are published" and which not in self.stalled
+        self._transaction(keys, fails=how == "in vain", meanwhile=self.replicas[which] if slowly else None)
         self.fate.lives()
-
-    @rule(keys=EVENTS)
-    def fails_after_emitting(self, keys: list[str]) -> None:
-        self._transaction(keys, fails=True)
-
-    @rule(keys=EVENTS, which=REPLICAS)
-    def emits_slowly_while_another_is_published(self, keys: list[str], which: int) -> None:
-        if which not in self.stalled:
-            self._transaction(keys, meanwhile=self.replicas[which])
+        self.clock.advance(1)
+        self.moments.append(self.clock.now)
 
     def _transaction(self, keys: list[str], *, fails: bool = False, meanwhile: Replica | None = None) -> None:
         ids: list[str] = []
@@ -116,15 +115,10 @@ class Outbox(RuleBasedStateMachine):
         else:
             self.aborted |= set(ids)
 
-    @rule()
-    def time_passes(self) -> None:
-        self.clock.advance(1)
-        self.moments.append(self.clock.now)
-
     # What relays do, and what becomes of them.
 
     @precondition(lambda self: self.work_to_do)
-    @rule(which=REPLICAS, moods=st.lists(MOODS, max_size=3))
+    @rule(which=REPLICAS, moods=st.lists(MOODS, min_size=1, max_size=3))
     def comes_round(self, which: int, moods: list[Mood]) -> None:
         self._round(which, moods)
 
@@ -132,11 +126,6 @@ class Outbox(RuleBasedStateMachine):
     @rule(which=REPLICAS, point=RELAY_POINTS, times=st.integers(1, 3))
     def dies_at_a_point(self, which: int, point: Point, times: int) -> None:
         self._round(which, [], point, times)
-
-    @precondition(lambda self: self.work_to_do)
-    @rule(which=REPLICAS, after=st.integers(0, 4))
-    def dies_while_the_broker_takes(self, which: int, after: int) -> None:
-        self._round(which, [Mood(dies_after=after)])
 
     def _round(self, which: int, moods: list[Mood], dies_at: Point | None = None, times: int = 1) -> None:
         if which in self.stalled:
@@ -151,8 +140,8 @@ class Outbox(RuleBasedStateMachine):
         self.fate.lives()
 
     @precondition(lambda self: self.work_to_do and not self.stalled)
-    @rule(which=REPLICAS, stalls=st.sampled_from(("before", "after")))
-    def stands_still_while_it_publishes(self, which: int, stalls: Any) -> None:
+    @rule(which=REPLICAS, stalls=st.sampled_from(("before", "after")), for_long=st.booleans())
+    def stands_still_while_it_publishes(self, which: int, stalls: Any, for_long: bool) -> None:
         self.log.moods = [Mood(stalls=stalls)]
 
         async def until_it_stands() -> asyncio.Task[None]:
@@ -169,6 +158,9 @@ class Outbox(RuleBasedStateMachine):
             task.result()
         else:
             self.stalled[which] = task
+        if for_long:
+            self.the_lease_runs_out()
+            self._round(1 - which, [])
 
     @precondition(lambda self: self.stalled)
     @rule(dies=st.booleans())
@@ -200,13 +192,16 @@ class Outbox(RuleBasedStateMachine):
     # What the broker does, and the answer to it.
 
     @precondition(lambda self: self.log.taken)
-    @rule()
-    def the_broker_loses_its_log(self) -> None:
+    @rule(is_noticed=st.booleans())
+    def the_broker_loses_its_log(self, is_noticed: bool) -> None:
         self.owed |= set(self.log.taken)
         self.log.lose_all()
         self.full_asked = False
+        if is_noticed:
+            self.the_journal_is_asked_for(since=None, dies_before=None)
 
-    @rule(since=st.none() | st.integers(0, 5), dies_before=st.none() | st.integers(0, 5))
+    @precondition(lambda self: self.committed)
+    @rule(since=st.none() | st.integers(0, 5), dies_before=st.none() | st.integers(0, 3))
     def the_journal_is_asked_for(self, since: int | None, dies_before: int | None) -> None:
         moment = None if since is None else self.moments[since % len(self.moments)]
         mortal = self.stage.mortal
@@ -243,7 +238,7 @@ class Outbox(RuleBasedStateMachine):
         if self.stalled:
             self.goes_on(dies=False)
         self.the_lease_runs_out()
-        if self.owed:
+        if self.owed and self.committed:
             self.the_journal_is_asked_for(since=None, dies_before=None)
         self._round(0, [])
         self.every_committed_event_waits_or_is_in_the_log()
