@@ -8,7 +8,7 @@ each partition after the effects are durable.
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +35,7 @@ BusError = KafkaError
 
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
+_ANSWER_MS = 10_000
 _DAY_MS = 24 * 3600 * 1000
 
 
@@ -240,9 +241,7 @@ class Bus:
     async def _committed(self, group: str, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
         """The group's offsets; a partition of which it has none is left away."""
         if self._admin is None:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka_bootstrap)
-            await admin.start()
-            self._admin = admin
+            self._admin = await _admin(self._settings)
         try:
             # All partitions by name: the embedded broker cannot list them by itself.
             found = await self._admin.list_consumer_group_offsets(group, partitions=list(partitions))
@@ -278,7 +277,7 @@ class Bus:
             max_partition_fetch_bytes=4 * 1024 * 1024,
             fetch_max_wait_ms=50,
         )
-        await consumer.start()
+        await _to_the_end(consumer.start(), consumer.stop)
         try:
             consumer.assign(partitions)
             await consumer.seek_to_beginning(*partitions)
@@ -326,8 +325,7 @@ class Bus:
         """How many partitions each topic has; a topic's number is asked for once and, as it never falls, kept."""
         unknown = sorted(set(topics) - set(self._counts))
         if unknown:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka_bootstrap)
-            await admin.start()
+            admin = await _admin(self._settings)
             try:
                 described = await admin.describe_topics(unknown)
             finally:
@@ -339,9 +337,13 @@ class Bus:
         """A consumer of no group that only asks for offsets; made when first needed."""
         async with self._observing:
             if not self._consumers:
-                consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False)
+                consumer = AIOKafkaConsumer(
+                    bootstrap_servers=self._settings.kafka_bootstrap,
+                    enable_auto_commit=False,
+                    request_timeout_ms=_ANSWER_MS,
+                )
+                await _to_the_end(consumer.start(), consumer.stop)
                 try:
-                    await consumer.start()
                     await consumer.topics()
                 except BaseException:
                     await consumer.stop()
@@ -392,8 +394,7 @@ async def ensure_topics(settings: ServiceSettings, topics: Sequence[str], *, dea
 
 
 async def _create(settings: ServiceSettings, topics: Sequence[str]) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    await admin.start()
+    admin = await _admin(settings)
     try:
         missing = sorted(set(topics) - set(await admin.list_topics()))
         if missing:
@@ -414,6 +415,23 @@ async def _create(settings: ServiceSettings, topics: Sequence[str]) -> None:
                     raise error(row[0])
     finally:
         await admin.close()
+
+
+async def _admin(settings: ServiceSettings) -> AIOKafkaAdminClient:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=_ANSWER_MS)
+    await _to_the_end(admin.start(), admin.close)
+    return admin
+
+
+async def _to_the_end(start: Coroutine[Any, Any, None], stop: Callable[[], Awaitable[None]]) -> None:
+    """Start a client, and stop it if that fails. A cancel waits for it: half started, it would leave a connection."""
+    starting = asyncio.ensure_future(start)
+    try:
+        await asyncio.shield(starting)
+    except BaseException:
+        await asyncio.gather(starting, return_exceptions=True)
+        await stop()
+        raise
 
 
 def _topic_config(settings: ServiceSettings, topic: str) -> dict[str, str]:
