@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shared import dead_letters
 from shared.consumer import INBOX_INDEXES, Consumer, NotYet, Received, comes_again, each
@@ -88,6 +88,11 @@ class Inbox(RuleBasedStateMachine):
         return Replica(self.stage, self.sick, self.held_back)
 
     # What lies in the log: two partitions, a key always in the same.
+
+    @initialize(keys=st.lists(st.sampled_from(KEYS), min_size=2, max_size=4), how=st.sampled_from(sorted(BROKEN)))
+    def begin(self, keys: list[str], how: str) -> None:
+        self.events_are_written(keys)
+        self.a_broken_record_is_written(0, how)
 
     @rule(keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=4))
     def events_are_written(self, keys: list[str]) -> None:

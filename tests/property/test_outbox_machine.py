@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -80,6 +81,12 @@ class Outbox(RuleBasedStateMachine):
         return Replica(self.stage.mongo, self.log, self.settings, self.fate)
 
     # What services do.
+
+    @initialize(keys=EVENTS, published=st.booleans())
+    def begin(self, keys: list[str], published: bool) -> None:
+        self._transaction(keys)
+        if published:
+            self._round(0, [])
 
     @rule(keys=EVENTS, how=HOW, which=REPLICAS)
     def emits(self, keys: list[str], how: str, which: int) -> None:

@@ -7,7 +7,7 @@ from typing import get_args
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from services.catalogue.domain import Contract as HeardContract
 from services.catalogue.domain import Happening, follow, seats
@@ -73,6 +73,12 @@ class Path(RuleBasedStateMachine):
         return self.moment
 
     # The catalogue.
+
+    @initialize(youth=YOUTHS, session=SESSIONS)
+    def begin(self, youth: str, session: str) -> None:
+        self.a_seat_is_offered(youth, session)
+        self._tell(("tracking", "offered", "p0"))
+        self.a_youth_answers(0, date(2013, 3, 21), accepts=True)
 
     @rule(youth=YOUTHS, session=SESSIONS)
     def a_seat_is_offered(self, youth: str, session: str) -> None:
