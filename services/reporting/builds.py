@@ -149,5 +149,6 @@ class Builds:
     async def _end(self, build: Document, state: str, reason: str | None) -> None:
         now = self._uow.clock()
         build |= {"state": state, "reason": reason, "beat_at": now, "ended_at": now}
-        await self._mongo[BUILDS].replace_one({"_id": build["_id"]}, build)
+        # In this order: who sees that this one has ended may begin the next.
         await self._mongo["leases"].delete_one({"_id": "build", "build": build["_id"]})
+        await self._mongo[BUILDS].replace_one({"_id": build["_id"]}, build)
