@@ -1,4 +1,7 @@
-"""One round: a service is started to die at a point, is given work that passes it, dies, and is started again."""
+"""One round: a service is started to die at a point, is given work that passes it, dies, and is started again.
+
+It may be started to die again on the way back, at a point that its mending alone passes.
+"""
 
 import asyncio
 import functools
@@ -11,7 +14,8 @@ from typing import Final
 from shared.crash_points import Point
 from shared.mongo import Mongo
 from tests.backends import Kafka
-from tests.crash.affairs import ALL, GOOD, Affairs, Order, differences
+from tests.crash.affairs import GOOD, Affairs, Order, differences
+from tests.crash.services import ALL
 from tests.crash.world import Answer, World
 from tests.support.probe import eventually
 
@@ -65,13 +69,15 @@ OF_BATCH: Final[Mapping[Point, AtDeath]] = {
 class Seen:
     """What a round showed. `faults` are differences from what must be, in words; none is what is promised."""
 
-    returncode: int
+    returncodes: list[int]
     at_death: AtDeath
     expected_at_death: AtDeath
     answers: list[Answer] = field(default_factory=list)
     """To the command that was sent, if it was answered; repeated after the restart; and repeated once more."""
     store_faults: list[str] = field(default_factory=list)
     event_faults: list[str] = field(default_factory=list)
+    most_copies: int = 0
+    """How often the event that lies in the log most often does."""
     book_faults: list[str] = field(default_factory=list)
     """Of the inbox, the dead letters, the outbox and the offsets."""
 
@@ -83,18 +89,18 @@ class Rounds:
         self._make = functools.partial(World, mongo_url=mongo_url, kafka=kafka, directory=directory)
         self._affairs: dict[str, Affairs] = {}
         self._worlds: list[World] = []
-        self._seen: dict[Point, dict[str, Seen | BaseException]] = {}
+        self._seen: dict[tuple[Point, ...], dict[str, Seen | BaseException]] = {}
 
-    async def seen(self, service: str, point: Point) -> Seen:
-        """What the round of that point showed of the service. It is played when it is first asked for."""
-        if point not in self._seen:
-            able = [each for each in ALL if (each.service, point) not in CANNOT]
-            shown = await asyncio.gather(*(self._play(each, point) for each in able), return_exceptions=True)
-            self._seen[point] = dict(zip((each.service for each in able), shown, strict=True))
+    async def seen(self, service: str, *points: Point) -> Seen:
+        """What the round of these points showed of the service. It is played when it is first asked for."""
+        if points not in self._seen:
+            able = [each for each in ALL if not any((each.service, point) in CANNOT for point in points)]
+            shown = await asyncio.gather(*(self._play(each, points) for each in able), return_exceptions=True)
+            self._seen[points] = dict(zip((each.service for each in able), shown, strict=True))
             for each, what in zip(able, shown, strict=True):
                 if isinstance(what, BaseException) or what.store_faults or what.event_faults or what.book_faults:
                     self._affairs.pop(each.service, None)  # the next round begins in a sound world
-        what = self._seen[point][service]
+        what = self._seen[points][service]
         if isinstance(what, BaseException):
             raise what
         return what
@@ -115,11 +121,11 @@ class Rounds:
         for world in self._worlds:
             world.end()
 
-    async def _play(self, kind: type[Affairs], point: Point) -> Seen:
-        return await play(await self.affairs(kind), point)
+    async def _play(self, kind: type[Affairs], points: tuple[Point, ...]) -> Seen:
+        return await play(await self.affairs(kind), *points)
 
 
-async def play(affairs: Affairs, point: Point) -> Seen:
+async def play(affairs: Affairs, point: Point, *on_the_way_back: Point) -> Seen:
     """Die at the point, start again, repeat what was not answered, go on, come to rest."""
     world, n = affairs.world, affairs.next_round()
     order = affairs.order(n)
@@ -136,8 +142,11 @@ async def play(affairs: Affairs, point: Point) -> Seen:
         answers.append(await send(world, order))
     else:
         await affairs.send_batch(n)
-    returncode = await world.death()
+    returncodes = [await world.death()]
     at_death = await _of_command(affairs, n, order) if by_command and order else await _of_batch(affairs, n)
+    for further in on_the_way_back:
+        world.start(crash_at=further)
+        returncodes.append(await world.death())
 
     async with world.store() as store:
         await affairs.let_go(store)
@@ -146,7 +155,7 @@ async def play(affairs: Affairs, point: Point) -> Seen:
         answers += [await send(world, order), await send(world, order)]
     await _life_goes_on(affairs, n, order)
     await world.quiet()
-    seen = Seen(returncode, at_death, (OF_COMMAND if by_command else OF_BATCH)[point])
+    seen = Seen(returncodes, at_death, (OF_COMMAND if by_command else OF_BATCH)[point])
     seen.answers = [answer for answer in answers if answer is not None]
     await look(affairs, seen)
     return seen
@@ -201,6 +210,7 @@ async def look(affairs: Affairs, seen: Seen) -> None:
         seen.store_faults += await affairs.faults(store)
         told = Counter([f"{e.type} {await affairs.subject_as_known(store, e.subject)}" for e in once.values()])
         seen.event_faults += differences("events", told, affairs.meanings())
+        seen.most_copies = max(Counter(envelope.id for envelope in log).values(), default=0)
         kept = {row["_id"]: 1 async for row in store["outbox"].find({}, {"_id": 1})}
         seen.event_faults += differences("log, which has all of the journal", dict.fromkeys(once, 1), kept)
         contents = {(e.id, e.type, e.source, e.subject, e.time, e.data) for e in log}
