@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 
@@ -26,7 +26,7 @@ from shared.settings import ServiceSettings
 from shared.unit_of_work import OUTBOX_INDEXES, Tx, UnitOfWork
 from tests.support.machines import Death, Fate, Stage, TestClock, run_machine, store_of
 from tests.support.probe import eventually
-from tests.support.projection_machine import AFTER_COMMIT, Projection, World
+from tests.support.projection_machine import AFTER_COMMIT, GrowingLog, Projection, World
 
 METRICS = Metrics("projection-machine")
 MODELS = {model.TYPE: model for model in FACTS}
@@ -69,16 +69,16 @@ class InMemory(World):
                         self._cells[unit, day, measure] += count
             self._changes = self._changes[2:]
 
-    def rebuild(self, log: Sequence[Sequence[Record]], meanwhile: Sequence[Record], dies_after: int | None) -> bool:
+    def rebuild(self, log: GrowingLog, meanwhile: Sequence[Record], dies_after: int | None) -> list[int] | None:
         self.apply([(0, meanwhile)], None)
         if dies_after is not None:
-            return False
+            return None
         anew = InMemory()
-        for records in log:
+        for records in log.records:
             anew.apply([(0, records)], None)
             anew.fold(None)
         self._facts, self._changes, self._cells = anew._facts, anew._changes, anew._cells
-        return True
+        return [len(records) for records in log.records]
 
     def facts(self) -> Mapping[str, Fact]:
         return self._facts
@@ -111,33 +111,43 @@ def learned(records: Sequence[Record]) -> dict[str, Fact]:
 
 
 class MachinesLog(Bus):
-    """The machine's log, for a build to read."""
+    """The machine's log, for a build to read. When it grows, `meanwhile` is called."""
 
     def __init__(self) -> None:
         super().__init__(ServiceSettings(service="reporting", port=1))
-        self.records: Sequence[Sequence[Record]] = ()
+        self.asked = 0
+
+    def holds(self, growing: GrowingLog, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self.growing = growing
+        self.asked = 0
+        self._meanwhile = meanwhile
 
     @asynccontextmanager
     async def log(self, topics: Sequence[str]) -> AsyncIterator[LogReader]:  # noqa: ARG002  it has no others
-        yield _Reader(self.records)
+        yield _Reader(self.growing)
 
     async def end_offsets(self, topics: Sequence[str]) -> Mapping[tuple[str, int], int]:
-        return {(topic, 0): len(records) for topic, records in zip(topics, self.records, strict=True)}
+        self.asked += 1
+        if self.asked == self.growing.grows_at:
+            self.growing.shown = [len(records) for records in self.growing.records]
+            await self._meanwhile()
+        return {(topic, 0): shown for topic, shown in zip(topics, self.growing.shown, strict=True)}
 
 
 class _Reader(LogReader):
     """Hands out at most three records at a time, topic by topic."""
 
-    def __init__(self, records: Sequence[Sequence[Record]]) -> None:
-        self._records = records
-        self._next = [0] * len(records)
+    def __init__(self, growing: GrowingLog) -> None:
+        self._growing = growing
+        self._next = [0] * len(TOPICS)
 
     async def positions(self) -> dict[tuple[str, int], int]:
         return {(topic, 0): place for topic, place in zip(TOPICS, self._next, strict=True)}
 
     async def read(self, most: int, wait_s: float) -> list[Record]:  # noqa: ARG002  all is there already
-        for number, records in enumerate(self._records):
-            found = list(records[self._next[number] : self._next[number] + min(3, most)])
+        for number, shown in enumerate(self._growing.shown):
+            begin = self._next[number]
+            found = list(self._growing.records[number][begin : min(shown, begin + 3, begin + most)])
             self._next[number] += len(found)
             if found:
                 return found
@@ -179,18 +189,25 @@ class InTheStore(World):
         except Death:
             assert dies_at is not None
 
-    def rebuild(self, log: Sequence[Sequence[Record]], meanwhile: Sequence[Record], dies_after: int | None) -> bool:
+    def rebuild(self, log: GrowingLog, meanwhile: Sequence[Record], dies_after: int | None) -> list[int] | None:
         fate = Fate()
         fate.dies_at(None if dies_after is None else Point.TRANSACTION_WRITTEN, dies_after or 1)
-        self._bus.records = log
-        before = self._stage.run(generations.live(self._stage.mongo))
-        self._stage.run(self._build(fate, meanwhile))
-        self._clock.advance(60)  # whoever comes later waits for nobody who has died
-        switched = self._stage.run(generations.live(self._stage.mongo)) != before
-        assert switched or dies_after is not None
-        return switched
 
-    async def _build(self, fate: Fate, meanwhile: Sequence[Record]) -> None:
+        async def live_goes_on() -> None:
+            (outcome,) = await asyncio.gather(self._consumer(Fate()).on_batch(meanwhile), return_exceptions=True)
+            _kept(outcome)
+
+        self._bus.holds(log, live_goes_on)
+        before = self._stage.run(generations.live(self._stage.mongo))
+        self._stage.run(self._build(fate))
+        self._clock.advance(60)  # whoever comes later waits for nobody who has died
+        after = self._stage.run(generations.live(self._stage.mongo))
+        assert after != before or dies_after is not None
+        positions = self._stage.run(store.positions(self._stage.mongo, after))
+        reached = [positions[topic, 0].next_offset if (topic, 0) in positions else 0 for topic in TOPICS]
+        return reached if after != before else None
+
+    async def _build(self, fate: Fate) -> None:
         unit_of_work = self._unit_of_work(fate)
 
         def consumer_of(generation: Generation) -> BuildConsumer:
@@ -202,8 +219,6 @@ class InTheStore(World):
         builds = Builds(unit_of_work, self._bus, TOPICS, consumer_of)
         build = await builds.ask("rebuild")
         running = asyncio.create_task(builds.run())
-        (outcome,) = await asyncio.gather(self._consumer(Fate()).on_batch(meanwhile), return_exceptions=True)
-        _kept(outcome)
 
         async def over() -> bool:
             found = await builds.find(build["_id"], "rebuild") or {}

@@ -4,11 +4,12 @@ import json
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from services.reporting.app import FACTS, TOPICS
 from services.reporting.figures import LEVELS, Level, Period, Tally, Unit, figures, has_figures
@@ -37,6 +38,15 @@ Place = tuple[int, int]
 """Number of the topic, and offset."""
 
 
+@dataclass
+class GrowingLog:
+    """The log while a build reads it: `shown` records of each topic, and all once it was asked `grows_at` times."""
+
+    records: Sequence[Sequence[Record]]
+    shown: list[int]
+    grows_at: int
+
+
 class World(ABC):
     """Where a machine's projection lies."""
 
@@ -49,8 +59,10 @@ class World(ABC):
         """Fold some changes."""
 
     @abstractmethod
-    def rebuild(self, log: Sequence[Sequence[Record]], meanwhile: Sequence[Record], dies_after: int | None) -> bool:
-        """Build the projection anew from the log while a batch comes; whether it was switched to."""
+    def rebuild(self, log: "GrowingLog", meanwhile: Sequence[Record], dies_after: int | None) -> list[int] | None:
+        """Build the projection anew from the log, and apply a batch when the log grows; how far each topic is in what
+        was switched to, None where nothing was.
+        """
 
     @abstractmethod
     def facts(self) -> Mapping[str, Fact]: ...
@@ -75,11 +87,23 @@ class Projection(RuleBasedStateMachine):
         self.world = world
         self.log: tuple[list[Record], ...] = ([], [], [])
         self.next = [0, 0, 0]
+        self.reached = [0, 0, 0]
         self.happened: dict[Place, Happened] = {}
         self.delivered: set[Place] = set()
         self.rebuilds = 0
 
     # What is emitted.
+
+    @initialize(
+        youth=st.sampled_from(YOUTHS),
+        days=st.lists(DAYS, min_size=2, max_size=4),
+        hour=HOURS,
+        choices=st.lists(st.integers(0, 719), min_size=4, max_size=4),
+        owner=st.integers(0, 5),
+    )
+    def begin(self, youth: str, days: list[date], hour: int, choices: list[int], owner: int) -> None:
+        self._write(detected(youth, days[0], owner), hour)
+        self.events_happen(youth, days, hour, choices)
 
     @rule(
         youth=st.sampled_from(YOUTHS),
@@ -168,12 +192,15 @@ class Projection(RuleBasedStateMachine):
         self.world.fold(dies_at)
 
     @precondition(lambda self: self.delivered and self.rebuilds < 2)
-    @rule(parts=PARTS, dies_after=st.none() | st.integers(1, 4))
-    def all_is_built_anew(self, parts: list[tuple[int, int]], dies_after: int | None) -> None:
+    @rule(parts=PARTS, late=st.integers(0, 3), grows_at=st.integers(1, 8), dies_after=st.none() | st.integers(1, 4))
+    def all_is_built_anew(self, parts: list[tuple[int, int]], late: int, grows_at: int, dies_after: int | None) -> None:
         self.rebuilds += 1
         meanwhile = self._batch(parts)
-        if self.world.rebuild(self.log, meanwhile, dies_after):
-            self.delivered = set(self.happened)
+        shown = [max(reached, len(log) - late) for reached, log in zip(self.reached, self.log, strict=True)]
+        reached = self.world.rebuild(GrowingLog(self.log, shown, grows_at), meanwhile, dies_after)
+        if reached is not None:
+            self.reached = reached
+            self.delivered = {place for place in self.happened if place[1] < reached[place[0]]}
         self._deliver([(0, meanwhile)], None)  # whether it was held back or not
 
     def has_more(self) -> bool:
@@ -194,6 +221,8 @@ class Projection(RuleBasedStateMachine):
             places = {(TOPICS.index(record.topic), record.offset) for record in batch}
             if done:
                 self.delivered |= places & self.happened.keys()
+                for topic, offset in places:
+                    self.reached[topic] = max(self.reached[topic], offset + 1)
             if done and not (number == 0 and dies_at):
                 for topic in {topic for topic, _ in places}:
                     self.next[topic] = max(offset + 1 for of, offset in places if of == topic)
