@@ -19,13 +19,15 @@ class Fault(StrEnum):
     KILL = "kill"
     """SIGKILL a replica; it is started again in a moment."""
     OUTAGE = "outage"
-    """SIGKILL all replicas of a service at once, so surely the one that holds the relay's lease."""
+    """SIGKILL all replicas of a service at once, among them the one that holds the relay's lease."""
     PAUSE = "pause"
     """SIGSTOP a replica past its session: it comes back as one whose partitions others have."""
     RESTART = "restart"
     """SIGTERM, as a deployment does, and start."""
     CRASH_AT = "crash-at"
     """Start a replica that kills itself at a point of `shared.crash_points`."""
+    CRASH_RELAY = "crash-relay"
+    """Kill all replicas of a service and start them so that whichever takes the relay's lease dies while it relays."""
     KILL_BROKER = "kill-broker"
     PAUSE_BROKER = "pause-broker"
     KILL_STORE = "kill-store"
@@ -38,12 +40,16 @@ _WEIGHTS: Final = {
     Fault.PAUSE: 7,
     Fault.RESTART: 3,
     Fault.CRASH_AT: 10,
+    Fault.CRASH_RELAY: 3,
     Fault.KILL_BROKER: 3,
     Fault.PAUSE_BROKER: 3,
     Fault.KILL_STORE: 3,
     Fault.PAUSE_STORE: 3,
 }
-_OF_SERVICES: Final = frozenset({Fault.KILL, Fault.OUTAGE, Fault.PAUSE, Fault.RESTART, Fault.CRASH_AT})
+OF_ALL_REPLICAS: Final = frozenset({Fault.OUTAGE, Fault.CRASH_RELAY})
+_OF_SERVICES: Final = frozenset({Fault.KILL, Fault.PAUSE, Fault.RESTART, Fault.CRASH_AT}) | OF_ALL_REPLICAS
+_RELAY: Final = (Point.RELAY_READ, Point.RELAY_PUBLISHED, Point.RELAY_MARKED)
+_RELAYING: Final = ("referral", "catalogue", "tracking")
 _TWO_AT_ONCE: Final = 0.15
 
 
@@ -60,7 +66,7 @@ class Planned:
 
     def __str__(self) -> str:
         whom = f" {self.service}" if self.service else ""
-        which = f"-{self.replica}" if self.service and self.what is not Fault.OUTAGE else ""
+        which = f"-{self.replica}" if self.service and self.what not in OF_ALL_REPLICAS else ""
         point = f" at {self.point}" if self.point else ""
         return f"{self.what}{whom}{which}{point} for {self.lasts:.1f} s"
 
@@ -91,5 +97,9 @@ def _draw(rng: Random, at: float, what: Fault, replicas: int, services: Sequence
             lasts = rng.uniform(3.0, 15.0)
         case _:
             lasts = rng.uniform(0.0, 3.0)
-    point = f"{rng.choice(list(Point))}:{rng.randint(1, 6)}" if what is Fault.CRASH_AT else ""
+    point = ""
+    if what is Fault.CRASH_AT:
+        point = f"{rng.choice(list(Point))}:{rng.randint(1, 6)}"
+    elif what is Fault.CRASH_RELAY:
+        service, point = rng.choice(_RELAYING), f"{rng.choice(_RELAY)}:{rng.randint(1, 4)}"
     return Planned(round(at, 2), what, service, replica, round(lasts, 2), point)

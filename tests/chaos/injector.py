@@ -41,7 +41,7 @@ class Injector:
                     await self._kill_server(fault)
                 case Fault.PAUSE_STORE | Fault.PAUSE_BROKER:
                     await self._pause_server(fault)
-                case Fault.OUTAGE:
+                case Fault.OUTAGE | Fault.CRASH_RELAY:
                     await self._outage(fault)
                 case _:
                     await self._hit(fault, self._replica(fault))
@@ -84,7 +84,7 @@ class Injector:
                 self._machine.kill(replica)
             await asyncio.sleep(fault.lasts)
             for replica in own:
-                self._machine.begin(replica)
+                self._machine.begin(replica, fault.point)
         finally:
             for replica in own:
                 replica.busy.release()

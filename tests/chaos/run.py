@@ -81,13 +81,29 @@ async def run(options: Options) -> Result:
         violations = judge(evidence) + [Violation("wrong", what) for what in machine.ended_by_itself]
         tell(f"faults by kind: {' '.join(f'{kind}={count}' for kind, count in sorted(injector.counts.items()))}")
         tell(f"crash points reached: {len(machine.fired)}: {', '.join(machine.fired)}")
-        tell(f"{ledger_line(ledger)} records={len(evidence.seen.log.events)}")
+        tell(f"{ledger_line(ledger)} {seen_line(evidence)}")
         return Result(
             violations,
             verdict(violations, faults=injector.done, events=len(evidence.events), seed=options.seed),
         )
     finally:
         machine.stop()
+
+
+def seen_line(evidence: Evidence) -> str:
+    """What the run has shown that the ledger does not tell."""
+    placements = evidence.collection("catalogue", "placements")
+    events = [event for event in evidence.seen.log.events if event.id in evidence.events]
+    figures = {
+        "published_again": len(events) - len(evidence.events),
+        "youths": len(evidence.collection("referral", "youths")),
+        "placements": len(placements),
+        "expired": sum(placement["state"] == "expired" for placement in placements),
+        "too_late_for_the_seat": sum("conflict" in placement for placement in placements),
+        "contracts": len(evidence.collection("tracking", "contracts")),
+        "dead_letters": sum(len(evidence.collection(service, "dead_letters")) for service in evidence.seen.stores),
+    }
+    return " ".join(f"{name}={count}" for name, count in figures.items())
 
 
 async def _work(
