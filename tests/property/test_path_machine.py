@@ -14,23 +14,14 @@ from services.catalogue.domain import Happening, follow, seats
 from services.catalogue.domain import Placement as Seat
 from services.referral import domain as referral
 from services.referral.domain import Owner
-from services.referral.eligibility import Row
-from services.tracking.domain import (
-    Contract,
-    Dismissal,
-    EarlyExpiry,
-    Placement,
-    Refused,
-    expire,
-    hear_of,
-    sign,
-)
+from services.tracking.domain import Contract, Dismissal, EarlyExpiry, Placement, Refused, expire, hear_of, sign
 from shared.events.tracking import EndReason
+from tests.support.referral import row_of
 from tests.support.tracking import OFFER, TERMS
 
 YOUTHS = st.sampled_from(("ada", "bob"))
 SESSIONS = st.sampled_from(("one", "two"))
-PLACES = {"one": 1, "two": 2}
+PLACES = {"one": 1, "two": 1}
 OWNERS = (Owner("P1", "N1", "01", "10"), Owner("P2", "N2", "13", "02"))
 DAYS = st.integers(0, 150).map(lambda number: date(2013, 3, 20) + timedelta(days=number))
 WHICH = st.integers(0, 20)
@@ -51,7 +42,7 @@ class Path(RuleBasedStateMachine):
         super().__init__()
         self.moment = datetime(2013, 3, 20, 9, tzinfo=UTC)
         self.youths = {
-            name: referral.new_youth(name, _row(name, date(2013, 3, 1)), OWNERS[0]) for name in ("ada", "bob")
+            name: referral.new_youth(name, row_of(name, date(2013, 3, 1)), OWNERS[0]) for name in ("ada", "bob")
         }
         self.held: Counter[str] = Counter()
         self.occupied: Counter[str] = Counter()
@@ -210,7 +201,7 @@ class Path(RuleBasedStateMachine):
 
     @rule(youth=YOUTHS, on=DAYS, owner=st.sampled_from(OWNERS))
     def a_youth_is_seen_again(self, youth: str, on: date, owner: Owner) -> None:
-        self.youths[youth], _ = referral.see_again(self.youths[youth], _row(youth, on), owner)
+        self.youths[youth], _ = referral.see_again(self.youths[youth], row_of(youth, on), owner)
 
     @rule(youth=YOUTHS, on=DAYS, owner=st.sampled_from(OWNERS))
     def a_youth_moves(self, youth: str, on: date, owner: Owner) -> None:
@@ -278,9 +269,13 @@ class Path(RuleBasedStateMachine):
     def teardown(self) -> None:
         while self.under_way:
             self._tell(self.under_way.pop(0))
-        for news in list(self.sent):  # all of it once more: nothing is heard that was not heard before
+        self._all_agree()
+        for news in list(self.sent):
             self._tell(news)
-        assert not self.under_way
+        assert not self.under_way, "what was heard before is no news"
+        self._all_agree()
+
+    def _all_agree(self) -> None:
         for name, seat in self.placed.items():
             placement = self.known[name]
             assert isinstance(placement, Placement)
@@ -295,23 +290,5 @@ class Path(RuleBasedStateMachine):
         return "freed" if contract.ended_on is not None and contract.ended_on < contract.terms.ends_on else "occupied"
 
 
-def _row(youth: str, on: date) -> Row:
-    return Row(
-        campaign=f"{on:%Y-%m}",
-        on=on,
-        source="SCOLARITE",
-        source_row="1",
-        family_name="MARTIN",
-        given_names=youth,
-        birth_date=date(1996, 1, 1),
-        identity=f"martin {youth} 1996-01-01",
-        sex="F",
-        commune="01004",
-        departement="01",
-        last_school=None,
-        left_on=None,
-    )
-
-
 TestPath = Path.TestCase
-TestPath.settings = settings(max_examples=150, stateful_step_count=50)
+TestPath.settings = settings(max_examples=200, stateful_step_count=40)

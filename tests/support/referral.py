@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from services.referral.eligibility import Row
 from services.referral.settings import ReferralSettings
 from shared.bus import ensure_topics
 from shared.envelope import Envelope
@@ -101,3 +102,22 @@ async def youths(client: httpx.AsyncClient, **filters: str) -> list[dict[str, An
         if page["next"] is None:
             return found
         following = {"cursor": page["next"]}
+
+
+def row_of(youth: str, on: date) -> Row:
+    """A row that names the youth on that day."""
+    return Row(
+        campaign=f"{on:%Y-%m}",
+        on=on,
+        source="SCOLARITE",
+        source_row="1",
+        family_name="MARTIN",
+        given_names=youth,
+        birth_date=date(1996, 1, 1),
+        identity=f"martin {youth} 1996-01-01",
+        sex="F",
+        commune="01004",
+        departement="01",
+        last_school=None,
+        left_on=None,
+    )
