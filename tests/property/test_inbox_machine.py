@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shared import dead_letters
-from shared.consumer import INBOX_INDEXES, Consumer, NotYet, Received, comes_again, each
+from shared.consumer import INBOX_INDEXES, Consumer, NotYet, Received, SomeUnapplicable, Unapplicable, comes_again
 from shared.crash_points import Point
 from shared.envelope import Envelope, Record, to_headers
 from shared.events import ContactAttempted
@@ -43,10 +43,19 @@ BROKEN: dict[str, tuple[bytes | None, dict[str, bytes]]] = {
 
 
 class Replica:
-    """One process: a consumer whose handler counts, fails on whom is sick, and waits with whom is held back."""
+    """One process: a consumer whose handler counts, fails on whom is sick, waits with whom is held back, and says of
+    those in `never` that they can never be applied.
+    """
 
-    def __init__(self, stage: Stage, sick: set[str], held_back: set[str]) -> None:
+    def __init__(self, stage: Stage, sick: set[str], held_back: set[str], never: set[str]) -> None:
         self.fate = Fate()
+
+        async def on_contacts(tx: Tx, events: Sequence[Received[ContactAttempted]]) -> None:
+            refused = [(event, Unapplicable("never", "not this")) for event in events if event.envelope.id in never]
+            if refused:
+                raise SomeUnapplicable(refused)
+            for event in events:
+                await on_contact(tx, event)
 
         async def on_contact(tx: Tx, event: Received[ContactAttempted]) -> None:
             if event.envelope.id in held_back:
@@ -58,14 +67,15 @@ class Replica:
                 raise ValueError("the handler cannot")
 
         unit_of_work = UnitOfWork(stage.mongo, "inbox-machine", reach=self.fate)
-        self.consumer = Consumer(unit_of_work, {ContactAttempted: each(on_contact)}, METRICS)
+        self.consumer = Consumer(unit_of_work, {ContactAttempted: on_contacts}, METRICS)
 
 
 class Inbox(RuleBasedStateMachine):
     """Promised, at every moment: no event has its effect (two figures and an event of its own, in one transaction)
     twice; once a batch is done with, each of its events has its effect or lies among the dead letters, each broken
     record lies there once, and no other record does. Once all is quiet, what failed healed and was replayed: each event
-    has its effect exactly once, and the dead letters that wait are exactly the broken records.
+    has its effect exactly once, and the dead letters that wait are exactly the broken records and those that can never
+    be applied.
     """
 
     def __init__(self, stage: Stage) -> None:
@@ -82,10 +92,11 @@ class Inbox(RuleBasedStateMachine):
         self.sick: set[str] = set()
         self.was_sick: set[str] = set()
         self.held_back: set[str] = set()
+        self.never: set[str] = set()
         self.replicas = [self._replica(), self._replica()]
 
     def _replica(self) -> Replica:
-        return Replica(self.stage, self.sick, self.held_back)
+        return Replica(self.stage, self.sick, self.held_back, self.never)
 
     # What lies in the log: two partitions, a key always in the same.
 
@@ -100,6 +111,11 @@ class Inbox(RuleBasedStateMachine):
             id_ = f"e{len(self.keys)}"
             self.keys[id_] = key
             self._write(id_)
+
+    @rule(key=st.sampled_from(KEYS))
+    def an_event_that_can_never_be_applied_is_written(self, key: str) -> None:
+        self.never.add(f"e{len(self.keys)}")
+        self.events_are_written([key])
 
     @precondition(lambda self: self.keys)
     @rule(number=st.integers(0, 50))
@@ -237,7 +253,8 @@ class Inbox(RuleBasedStateMachine):
         letters = self._letters()
         assert self.broken & self.done <= letters
         assert letters <= self.tried
-        assert all(place in self.broken or self.good[place] in self.was_sick for place in letters)
+        assert all(place in self.broken or self.good[place] in self.was_sick | self.never for place in letters)
+        assert not set(effects) & self.never
         assert all(self.good[place] in effects or place in letters for place in self.done & self.good.keys())
 
     def _numbers(self, collection: str) -> dict[str, int]:
@@ -257,8 +274,9 @@ class Inbox(RuleBasedStateMachine):
             self._deliver([(0, self._batch((4, 4)))])
         self.dead_letters_are_replayed(which=0, point=None)
         self.no_effect_is_there_twice_and_none_is_lost()
-        assert set(self._numbers("effects")) == set(self.keys)
-        assert self._letters(state="waiting") == self.broken
+        assert set(self._numbers("effects")) == set(self.keys) - self.never
+        never = {place for place, id_ in self.good.items() if id_ in self.never}
+        assert self._letters(state="waiting") == self.broken | never
 
 
 @pytest.fixture
