@@ -115,20 +115,21 @@ class MachinesLog(Bus):
 
     def __init__(self) -> None:
         super().__init__(ServiceSettings(service="reporting", port=1))
-        self.asked = 0
 
     def holds(self, growing: GrowingLog, meanwhile: Callable[[], Awaitable[None]]) -> None:
         self.growing = growing
-        self.asked = 0
+        self.reader = _Reader(growing)
+        self._asked = 0
         self._meanwhile = meanwhile
 
     @asynccontextmanager
     async def log(self, topics: Sequence[str]) -> AsyncIterator[LogReader]:  # noqa: ARG002  it has no others
-        yield _Reader(self.growing)
+        yield self.reader
 
     async def end_offsets(self, topics: Sequence[str]) -> Mapping[tuple[str, int], int]:
-        self.asked += 1
-        if self.asked == self.growing.grows_at:
+        self._asked += self.reader.is_at_the_end()
+        if self._asked == self.growing.grows_at:
+            self._asked += 1
             self.growing.shown = [len(records) for records in self.growing.records]
             await self._meanwhile()
         return {(topic, 0): shown for topic, shown in zip(topics, self.growing.shown, strict=True)}
@@ -140,6 +141,9 @@ class _Reader(LogReader):
     def __init__(self, growing: GrowingLog) -> None:
         self._growing = growing
         self._next = [0] * len(TOPICS)
+
+    def is_at_the_end(self) -> bool:
+        return self._next == self._growing.shown
 
     async def positions(self) -> dict[tuple[str, int], int]:
         return {(topic, 0): place for topic, place in zip(TOPICS, self._next, strict=True)}
