@@ -69,16 +69,18 @@ class InMemory(World):
                         self._cells[unit, day, measure] += count
             self._changes = self._changes[2:]
 
-    def rebuild(self, log: GrowingLog, meanwhile: Sequence[Record], dies_after: int | None) -> list[int] | None:
+    def rebuild(
+        self, log: GrowingLog, meanwhile: Sequence[Record], dies_after: int | None
+    ) -> tuple[bool, list[int] | None]:
         self.apply([(0, meanwhile)], None)
         if dies_after is not None:
-            return None
+            return True, None
         anew = InMemory()
         for records in log.records:
             anew.apply([(0, records)], None)
             anew.fold(None)
         self._facts, self._changes, self._cells = anew._facts, anew._changes, anew._cells
-        return [len(records) for records in log.records]
+        return True, [len(records) for records in log.records]
 
     def facts(self) -> Mapping[str, Fact]:
         return self._facts
@@ -193,13 +195,18 @@ class InTheStore(World):
         except Death:
             assert dies_at is not None
 
-    def rebuild(self, log: GrowingLog, meanwhile: Sequence[Record], dies_after: int | None) -> list[int] | None:
+    def rebuild(
+        self, log: GrowingLog, meanwhile: Sequence[Record], dies_after: int | None
+    ) -> tuple[bool, list[int] | None]:
         fate = Fate()
         fate.dies_at(None if dies_after is None else Point.TRANSACTION_WRITTEN, dies_after or 1)
 
+        applied = False
+
         async def live_goes_on() -> None:
+            nonlocal applied
             (outcome,) = await asyncio.gather(self._consumer(Fate()).on_batch(meanwhile), return_exceptions=True)
-            _kept(outcome)
+            applied = _kept(outcome)
 
         self._bus.holds(log, live_goes_on)
         before = self._stage.run(generations.live(self._stage.mongo))
@@ -209,7 +216,7 @@ class InTheStore(World):
         assert after != before or dies_after is not None
         positions = self._stage.run(store.positions(self._stage.mongo, after))
         reached = [positions[topic, 0].next_offset if (topic, 0) in positions else 0 for topic in TOPICS]
-        return reached if after != before else None
+        return applied, reached if after != before else None
 
     async def _build(self, fate: Fate) -> None:
         unit_of_work = self._unit_of_work(fate)

@@ -61,9 +61,11 @@ class World(ABC):
         """Fold some changes."""
 
     @abstractmethod
-    def rebuild(self, log: "GrowingLog", meanwhile: Sequence[Record], dies_after: int | None) -> list[int] | None:
-        """Build the projection anew from the log, and apply a batch when the log grows; how far each topic is in what
-        was switched to, None where nothing was.
+    def rebuild(
+        self, log: "GrowingLog", meanwhile: Sequence[Record], dies_after: int | None
+    ) -> tuple[bool, list[int] | None]:
+        """Build the projection anew from the log, and let a batch come when the log grows: whether that was applied,
+        and how far each topic is in what was switched to, None where nothing was.
         """
 
     @abstractmethod
@@ -204,11 +206,13 @@ class Projection(RuleBasedStateMachine):
         self.rebuilds += 1
         meanwhile = self._batch(parts)
         shown = [max(reached, len(log) - late) for reached, log in zip(self.reached, self.log, strict=True)]
-        reached = self.world.rebuild(GrowingLog(self.log, shown, grows_at), meanwhile, dies_after)
-        if reached is not None:
-            self.reached = reached
-            self.delivered = {place for place in self.happened if place[1] < reached[place[0]]}
-        self._deliver([(0, meanwhile)], None)  # whether it was held back or not
+        applied, switched = self.world.rebuild(GrowingLog(self.log, shown, grows_at), meanwhile, dies_after)
+        if applied:
+            self._are_done(meanwhile)
+        if switched is not None:
+            assert all(new >= live for new, live in zip(switched, self.reached, strict=True)), "what was live is gone"
+            self.reached = switched
+            self.delivered = {place for place in self.happened if place[1] < switched[place[0]]}
 
     def has_more(self) -> bool:
         return any(place < len(records) for place, records in zip(self.next, self.log, strict=True))
@@ -225,14 +229,18 @@ class Projection(RuleBasedStateMachine):
     def _deliver(self, batches: Sequence[tuple[int, Sequence[Record]]], dies_at: Point | None) -> None:
         kept = self.world.apply(batches, dies_at)
         for number, ((_, batch), done) in enumerate(zip(batches, kept, strict=True)):
-            places = {(TOPICS.index(record.topic), record.offset) for record in batch}
             if done:
-                self.delivered |= places & self.happened.keys()
-                for topic, offset in places:
-                    self.reached[topic] = max(self.reached[topic], offset + 1)
-            if done and not (number == 0 and dies_at):
-                for topic in {topic for topic, _ in places}:
-                    self.next[topic] = max(offset + 1 for of, offset in places if of == topic)
+                before = list(self.next)
+                self._are_done(batch)
+                if number == 0 and dies_at:
+                    self.next = before  # nobody was left to commit the offsets
+
+    def _are_done(self, batch: Sequence[Record]) -> None:
+        places = {(TOPICS.index(record.topic), record.offset) for record in batch}
+        self.delivered |= places & self.happened.keys()
+        for topic in {topic for topic, _ in places}:
+            self.next[topic] = max(offset + 1 for of, offset in places if of == topic)
+            self.reached[topic] = max(self.reached[topic], self.next[topic])
 
     # What is promised.
 
