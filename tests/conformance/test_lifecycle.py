@@ -34,7 +34,8 @@ async def test_services_that_start_and_stop_quickly_side_by_side_leave_no_task_a
         return not left_over(before)
 
     await eventually(none_left, within_s=5, what=f"the end of {left_over(before)}")
-    async with running(Bookkeeper(settings, name="last").app):
+    # Bounded here as well: a cancelled start tells where it was waiting.
+    async with asyncio.timeout(70), running(Bookkeeper(settings, name="last").app):
         await ledger.must_be_exact(ids(load.sent), within_s=40)
     assert await ledger.order() == order_of(load.sent)
 
