@@ -1,5 +1,6 @@
 """Deaths away from the main road: amid a list, a sweep, a fold, a replay."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
@@ -24,13 +25,15 @@ _AT_ONCE: Final = 10
 _OFFERS: Final = 3
 
 
-@pytest.mark.parametrize(
-    ("point", "taken"), [(Point.TRANSACTION_WRITTEN, 2 * _AT_ONCE), (Point.TRANSACTION_COMMITTED, 3 * _AT_ONCE)]
-)
-async def test_a_list_that_broke_off_is_sent_again_and_no_youth_is_there_twice(
-    world_of: WorldOf, point: Point, taken: int
-) -> None:
-    world = world_of("referral", rows_per_transaction=_AT_ONCE)
+async def test_a_list_that_broke_off_is_sent_again_and_no_youth_is_there_twice(world_of: WorldOf) -> None:
+    taken = {Point.TRANSACTION_WRITTEN: 2 * _AT_ONCE, Point.TRANSACTION_COMMITTED: 3 * _AT_ONCE}
+    await asyncio.gather(
+        *(broken_off(world_of("referral", rows_per_transaction=_AT_ONCE), point, taken[point]) for point in taken)
+    )
+
+
+async def broken_off(world: World, point: Point, taken: int) -> None:
+    """Die at the point for the third time amid a list; `taken` rows are durable then."""
     await settled(Referral(world))
     rows = [row(number) for number in range(1, _ROWS + 1)]
     sent: dict[str, Any] = {"content": as_csv(rows), "headers": {"Content-Type": "text/csv"}}
@@ -56,12 +59,15 @@ async def test_a_list_that_broke_off_is_sent_again_and_no_youth_is_there_twice(
     assert Counter(told.values()) == Counter(names.keys())
 
 
-@pytest.mark.parametrize(
-    ("point", "expired"),
-    [(Point.TRANSACTION_WRITTEN, {0}), (Point.TRANSACTION_COMMITTED, {1}), (Point.RELAY_PUBLISHED, {1, 2, 3})],
-)
-async def test_a_sweep_that_died_gives_every_seat_back_once(world_of: WorldOf, point: Point, expired: set[int]) -> None:
-    world = world_of("catalogue", hold_days=1e-5, expiry_grace_s=0)
+async def test_a_sweep_that_died_gives_every_seat_back_once(world_of: WorldOf) -> None:
+    expired = {Point.TRANSACTION_WRITTEN: {0}, Point.TRANSACTION_COMMITTED: {1}, Point.RELAY_PUBLISHED: {1, 2, 3}}
+    await asyncio.gather(
+        *(swept(world_of("catalogue", hold_days=1e-5, expiry_grace_s=0), point, expired[point]) for point in expired)
+    )
+
+
+async def swept(world: World, point: Point, expired: set[int]) -> None:
+    """Die at the point amid a sweep; so many offers, or one of these numbers, have expired then."""
     affairs = Catalogue(world)
     await world.begin()
     await world.live(expiry_poll_s=3_600)
@@ -97,9 +103,13 @@ async def test_a_sweep_that_died_gives_every_seat_back_once(world_of: WorldOf, p
     assert Counter(about) == Counter(placements)
 
 
-@pytest.mark.parametrize("point", [Point.TRANSACTION_WRITTEN, Point.TRANSACTION_COMMITTED])
-async def test_a_fold_that_died_counts_nobody_twice_and_leaves_nobody_out(world_of: WorldOf, point: Point) -> None:
-    world = world_of("reporting")
+async def test_a_fold_that_died_counts_nobody_twice_and_leaves_nobody_out(world_of: WorldOf) -> None:
+    points = (Point.TRANSACTION_WRITTEN, Point.TRANSACTION_COMMITTED)
+    await asyncio.gather(*(folded_at(world_of("reporting"), point) for point in points))
+
+
+async def folded_at(world: World, point: Point) -> None:
+    """Die at the point in the first fold."""
     affairs = Reporting(world)
     events = lives.population(12, seed=5)
     await world.begin()
