@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Any, Final
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, Literal
 
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -164,10 +164,18 @@ def _pending(url: str) -> list[str]:
     with MongoClient[Document](url, serverSelectionTimeoutMS=3_000, socketTimeoutMS=5_000) as client:
         counts = {s: client[f"{PREFIX}{s}"]["outbox"].count_documents({"pending": True}) for s in SERVICES}
         holds = client[f"{PREFIX}catalogue"]["placements"].count_documents({"state": "held"})
-        folds = client[f"{PREFIX}reporting"]["changes"].count_documents({})
+        reporting = client[f"{PREFIX}reporting"]
+        slot = reporting["slots"].find_one({"_id": 0})
+        number = slot["generation"] if slot else 1
+        folds = reporting["changes" if number == 1 else f"changes_{number}"].count_documents({})
+        # Whoever builds tells that it lives twice a second; one that was killed does not.
+        lately = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=10)
+        builds = reporting["builds"].count_documents({"state": "running", "beat_at": {"$gt": lately}})
     found = [f"{service} has {count} events to publish" for service, count in counts.items() if count]
     if holds:
         found.append(f"{holds} offers are unanswered and not expired")
+    if builds:
+        found.append("reporting builds its projection")
     return [*found, f"reporting has {folds} changes to fold"] if folds else found
 
 
@@ -194,8 +202,8 @@ async def _lags(bootstrap: str) -> list[str]:
     return found
 
 
-async def read_figures(urls: Iterable[str]) -> list[Figures]:
-    """All levels and both views, over some periods, from each replica."""
+async def read_figures(urls: Iterable[str], after: str = "") -> list[Figures]:
+    """All levels and both views, over some periods, from each replica; `after` says after what."""
     found: list[Figures] = []
     async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
         for number, base in enumerate(urls):
@@ -203,21 +211,25 @@ async def read_figures(urls: Iterable[str]) -> list[Figures]:
                 days = {name: day.isoformat() for name, day in (("from", first), ("to", last)) if day}
                 answer = await http.get(f"{base}/v1/indicators", params={"by": ",".join(LEVELS), **days})
                 rows = {(row["by"], row["code"]): row for row in answer.raise_for_status().json()["rows"]}
-                found.append(Figures(f"reporting-{number}", first, last, rows))
+                found.append(Figures(f"reporting-{number}{after}", first, last, rows))
     return found
 
 
-async def recomputed(base: str) -> tuple[int, list[str]]:
-    """Let reporting recompute its projection from the log: how many figures it compared, and each that differs."""
-    async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
-        begun = await http.post(f"{base}/v1/projection/verifications", json={})
-        begun.raise_for_status()
-        where = f"{base}/v1/projection/verifications/{begun.json()['verification_id']}"
-        until = time.monotonic() + 180
+async def built(base: str, kind: Literal["rebuild", "verification"], within_s: float) -> Document:
+    """Let a replica of reporting build its projection anew, or recompute and compare it; how that ended.
+
+    httpx.HTTPError when it does not answer, as it may while it is killed; TimeoutError when it takes too long.
+    """
+    async with httpx.AsyncClient(timeout=20, trust_env=False) as http, asyncio.timeout(within_s):
         while True:
-            state = (await http.get(where)).raise_for_status().json()
-            if state["state"] == "done":
-                return int(state["figures"]), [str(item) for item in state["differences"]["items"]]
-            if state["state"] != "running" or time.monotonic() > until:
-                return 0, [f"the verification ended as {state['state']}: {state['reason']}"]
+            begun = await http.post(f"{base}/v1/projection/{kind}s", json={})
+            if begun.status_code != httpx.codes.CONFLICT:  # the turn of one that was killed is over in half a minute
+                break
+            await asyncio.sleep(1.0)
+        begun.raise_for_status()
+        where = f"{base}/v1/projection/{kind}s/{begun.json()[f'{kind}_id']}"
+        while True:
+            build: Document = (await http.get(where)).raise_for_status().json()
+            if build["state"] != "running":
+                return build
             await asyncio.sleep(0.3)

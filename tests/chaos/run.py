@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
+
+import httpx
 
 from shared.reference import load
 from tests.chaos import observed
@@ -27,7 +29,9 @@ _READY_WITHIN_S: Final = 90.0
 _ANSWERED_WITHIN_S: Final = 120.0
 _AT_REST_WITHIN_S: Final = 240.0
 _PROGRESS_S: Final = 10.0
+_REBUILD_EVERY_S: Final = 30.0
 _WARM_UP_S: Final = 5.0
+_BUILT_WITHIN_S: Final = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,7 @@ async def _work(
         work = Load(World(reference, ledger, door, feed, seats, rng, lambda: over), clients=options.clients)
         work.begin()
         progress = asyncio.create_task(_progress(ledger, tell))
+        rebuilding = asyncio.create_task(_rebuild(machine.urls["reporting"], rng, tell))
         try:
             await asyncio.sleep(_WARM_UP_S)
             await injector.run(
@@ -127,8 +132,10 @@ async def _work(
             tell("faults are over")
             work.check()
             over = True
+            rebuilding.cancel()
             await work.end(_ANSWERED_WITHIN_S)
         finally:
+            rebuilding.cancel()
             progress.cancel()
 
 
@@ -136,6 +143,19 @@ async def _progress(ledger: Ledger, tell: Callable[[str], None]) -> None:
     while True:
         await asyncio.sleep(_PROGRESS_S)
         tell(ledger_line(ledger))
+
+
+async def _rebuild(urls: Sequence[str], rng: Random, tell: Callable[[str], None]) -> None:
+    """Now and then build the projection anew, under load and under fire. It may fail; then the live one stays."""
+    while True:
+        await asyncio.sleep(_REBUILD_EVERY_S * rng.uniform(0.6, 1.2))
+        try:
+            build = await observed.built(rng.choice(urls), "rebuild", _BUILT_WITHIN_S)
+        except (httpx.HTTPError, TimeoutError) as error:
+            tell(f"a rebuild was not seen to end ({type(error).__name__})")
+        else:
+            how = f"held {build['held_ms']} ms" if build["state"] == "done" else build["reason"]
+            tell(f"rebuild of {build['read']} records: {build['state']}, {how}")
 
 
 async def _until_ready(machine: Machine) -> None:
@@ -160,9 +180,20 @@ async def _rest(machine: Machine, tell: Callable[[str], None]) -> None:
 
 
 async def _look(machine: Machine, tell: Callable[[str], None]) -> Seen:
+    """The log, the stores, the figures; these recomputed by reporting, and again once it has built them anew."""
     log = await observed.read_log(machine.broker.bootstrap)
     stores = await asyncio.to_thread(observed.read_stores, machine.store.url)
-    figures = await observed.read_figures(machine.urls["reporting"])
-    compared, differences = await observed.recomputed(machine.urls["reporting"][0])
-    tell(f"read {len(log.events)} records; reporting recomputed {compared} figures")
-    return Seen(log, stores, figures, differences)
+    urls = machine.urls["reporting"]
+    seen = Seen(log, stores, await observed.read_figures(urls))
+    verified = await observed.built(urls[0], "verification", _BUILT_WITHIN_S)
+    rebuilt = await observed.built(urls[-1], "rebuild", _BUILT_WITHIN_S)
+    seen.figures += await observed.read_figures(urls, " rebuilt")
+    seen.differences += [str(item) for item in (verified["differences"] or {"items": []})["items"]]
+    for name, build in (("verification", verified), ("rebuild", rebuilt)):
+        if build["state"] != "done":
+            seen.differences.append(f"the {name} ended as {build['state']}: {build['reason']}")
+    tell(
+        f"read {len(log.events)} records; reporting recomputed {verified['figures']} figures, "
+        f"built generation {rebuilt['generation']} from {rebuilt['read']} records"
+    )
+    return seen
