@@ -1,7 +1,7 @@
 """A SIEI list as a stream: read, judged, matched and stored as it comes in, in bounded memory.
 
 Each few hundred rows are one transaction, with the import's counts in it: what GET tells is what has been done. An
-upload that breaks off leaves what was taken in; sent again, those rows count as repeated.
+upload that breaks off leaves what was taken in; sent again, with the same key or without, those rows count as repeated.
 """
 
 from collections import Counter
@@ -42,34 +42,49 @@ class Imports:
         self._uow = unit_of_work
         self._handlers = handlers
 
-    async def begin(self, import_id: str, key: str | None) -> Document | None:
-        """Begin an import; the one that this `Idempotency-Key` began before, if it did."""
-        now = self._uow.clock()
+    async def begin(self, import_id: str, key: str | None) -> tuple[str, bool]:
+        """Begin an import: its identifier, and whether its list is to be taken in now.
+
+        What this `Idempotency-Key` began before is not begun again, unless it broke off.
+        """
         if key:
             before = await self._uow.mongo["imports"].find_one({"key": key})
             if before:
-                return before
+                return before["_id"], await self._begin_anew(before)
         try:
             await self._uow.mongo["imports"].insert_one(
-                {
-                    "_id": import_id,
-                    **({"key": key} if key else {}),
-                    "state": "running",
-                    **dict.fromkeys(_COUNTS, 0),
-                    "rejected": {},
-                    "warnings": {},
-                    "begun_at": now,
-                    "beat_at": now,
-                }
+                {"_id": import_id, **({"key": key} if key else {}), **self._begun()}
             )
         except DuplicateKeyError as error:
             before = await self._uow.mongo["imports"].find_one({"key": key}) if key else None
             if before:
-                return before
+                return before["_id"], False
             raise Problem(
                 409, "import_exists", f"there is an import {import_id!r} already; choose another id"
             ) from error
-        return None
+        return import_id, True
+
+    def _begun(self) -> Document:
+        now = self._uow.clock()
+        counts = {**dict.fromkeys(_COUNTS, 0), "rejected": {}, "warnings": {}}
+        return {"state": "running", **counts, "begun_at": now, "beat_at": now}
+
+    async def _begin_anew(self, before: Document) -> bool:
+        """Begin an import again that broke off: its rows count from 0. False when it runs or is done."""
+        if before["state"] != "failed" and not self._silent(before):
+            return False
+        as_it_was = {"_id": before["_id"], "state": before["state"], "beat_at": before["beat_at"]}
+        begun = await self._uow.mongo["imports"].update_one(
+            as_it_was, {"$set": self._begun(), "$unset": {"reason": "", "ended_at": ""}}
+        )
+        if begun.modified_count == 0:
+            return False  # the same request, sent twice at once: the other one takes it in
+        await self._uow.mongo["import_errors"].delete_many({"import_id": before["_id"]})
+        return True
+
+    def _silent(self, row: Document) -> bool:
+        """Whether an import that should run has not been heard of for long: its process has died."""
+        return bool(row["state"] == "running" and self._uow.clock() - row["beat_at"] > _SILENCE)
 
     async def run(self, import_id: str, body: AsyncIterator[bytes]) -> None:
         """Take in the list that `body` holds."""
@@ -149,7 +164,7 @@ class Imports:
 
     def view(self, row: Document) -> Document:
         """The counts of an import."""
-        silent = row["state"] == "running" and self._uow.clock() - row["beat_at"] > _SILENCE
+        silent = self._silent(row)
         return {
             "import_id": row["_id"],
             "state": "failed" if silent else row["state"],

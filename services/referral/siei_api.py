@@ -90,11 +90,10 @@ def lists_router(unit_of_work: UnitOfWork, lists: Imports) -> APIRouter:
         kind = request.headers.get("content-type", "text/csv").split(";")[0].strip().lower()
         if kind not in ("text/csv", "application/csv", "text/plain"):
             raise Problem(415, "not_csv", "send the list with Content-Type: text/csv")
-        chosen = import_id or random_id()
-        before = await lists.begin(chosen, idempotency_key)
-        if before is None:
-            await lists.run(chosen, request.stream())
-        return JSONResponse(await lists.find(before["_id"] if before else chosen), status_code=202)
+        begun, to_run = await lists.begin(import_id or random_id(), idempotency_key)
+        if to_run:
+            await lists.run(begun, request.stream())
+        return JSONResponse(await lists.find(begun), status_code=202)
 
     @routes.get("/v1/siei/imports/{import_id}")
     async def get_import(import_id: str) -> JSONResponse:

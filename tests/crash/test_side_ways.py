@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -27,26 +28,45 @@ _OFFERS: Final = 3
 
 async def test_a_list_that_broke_off_is_sent_again_and_no_youth_is_there_twice(world_of: WorldOf) -> None:
     taken = {Point.TRANSACTION_WRITTEN: 2 * _AT_ONCE, Point.TRANSACTION_COMMITTED: 3 * _AT_ONCE}
-    await asyncio.gather(
-        *(broken_off(world_of("referral", rows_per_transaction=_AT_ONCE), point, taken[point]) for point in taken)
-    )
+    worlds = {point: world_of("referral", rows_per_transaction=_AT_ONCE) for point in taken}
+    await asyncio.gather(*(broken_off(world, point, taken[point], key=None) for point, world in worlds.items()))
 
 
-async def broken_off(world: World, point: Point, taken: int) -> None:
-    """Die at the point for the third time amid a list; `taken` rows are durable then."""
+async def test_a_list_that_broke_off_is_taken_in_when_it_comes_again_with_its_key(world_of: WorldOf) -> None:
+    world = world_of("referral", rows_per_transaction=_AT_ONCE)
+    await broken_off(world, Point.TRANSACTION_COMMITTED, 3 * _AT_ONCE, key="list")
+    async with world.client() as client:
+        headers = {"Content-Type": "text/csv", "Idempotency-Key": "list"}
+        once_more = await client.post("/v1/siei/imports", content=b"not looked at", headers=headers)
+    assert (once_more.json()["state"], once_more.json()["repeated"]) == ("done", 3 * _AT_ONCE)
+
+
+async def fall_silent(world: World) -> None:
+    """As if a minute had passed since the import was last heard of."""
+    async with world.store() as store:
+        await store["imports"].update_one({}, {"$set": {"beat_at": datetime.now(UTC) - timedelta(seconds=61)}})
+
+
+async def broken_off(world: World, point: Point, taken: int, *, key: str | None) -> None:
+    """Die at the point for the third time amid a list; `taken` rows are durable then. Send it again."""
     await settled(Referral(world))
     rows = [row(number) for number in range(1, _ROWS + 1)]
     sent: dict[str, Any] = {"content": as_csv(rows), "headers": {"Content-Type": "text/csv"}}
 
     await world.live(crash_at=f"{point}:3")
-    assert await world.post("/v1/siei/imports", **sent) is None
+    assert await world.post("/v1/siei/imports", key=key, **sent) is None
     assert await world.death() == -9
     async with world.store() as store:
         assert await store["youths"].count_documents({}) == taken
         assert await store["outbox"].count_documents({}) == taken
 
     await world.live()
-    again = await world.post("/v1/siei/imports", **sent)
+    if key:
+        running = await world.post("/v1/siei/imports", key=key, **sent)
+        assert running is not None
+        assert (running.body["state"], running.body["rows"]) == ("running", taken)
+        await fall_silent(world)
+    again = await world.post("/v1/siei/imports", key=key, **sent)
     assert again is not None
     counts = {name: again.body[name] for name in ("state", "rows", "accepted", "matched", "disputed", "repeated")}
     new = _ROWS - taken

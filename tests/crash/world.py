@@ -20,7 +20,7 @@ from pymongo import MongoClient
 from deploy.docs.pages import ROOT
 from deploy.local import free_port
 from deploy.local.processes import Process, answers
-from shared.bus import Bus, ensure_topics
+from shared.bus import Log, ensure_topics
 from shared.envelope import Envelope, from_record, to_headers
 from shared.events import TOPICS
 from shared.mongo import Mongo
@@ -193,26 +193,26 @@ class World:
     async def published(self) -> list[Envelope]:
         """All that lies in the topic that the service publishes to, in order."""
         topic = self.settings.topic(f"{self.service}.events")
-        bus = Bus(self.settings)
+        log = Log(self.settings)
         found: list[Envelope] = []
         try:
-            ends = await bus.end_offsets([topic])
-            async with bus.log([topic]) as log:
-                while (await log.positions()).items() != ends.items():
-                    found += [from_record(record) for record in await log.read(500, 0.2)]
+            ends = await log.end_offsets([topic])
+            async with log.read([topic]) as reader:
+                while (await reader.positions()).items() != ends.items():
+                    found += [from_record(record) for record in await reader.read(500, 0.2)]
         finally:
-            await bus.stop()
+            await log.close()
         return found
 
     async def lag(self) -> int:
         """How many records of its topics the service's groups have not committed."""
-        bus = Bus(self.settings)
+        log = Log(self.settings)
         admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
         await admin.start()
         lag = 0
         try:
             for suffix, topics in READS[self.service].items():
-                ends = await bus.end_offsets([self.settings.topic(topic) for topic in topics])
+                ends = await log.end_offsets([self.settings.topic(topic) for topic in topics])
                 asked = [TopicPartition(*partition) for partition in ends]
                 group = f"{self.settings.group}{suffix}"
                 committed = await admin.list_consumer_group_offsets(group, partitions=asked)
@@ -221,7 +221,7 @@ class World:
                 )
         finally:
             await admin.close()
-            await bus.stop()
+            await log.close()
         return lag
 
     async def pending(self) -> int:
