@@ -82,11 +82,13 @@ class Outbox(RuleBasedStateMachine):
 
     # What services do.
 
-    @initialize(keys=EVENTS, published=st.booleans())
-    def begin(self, keys: list[str], published: bool) -> None:
+    @initialize(keys=EVENTS, moods=st.none() | st.lists(MOODS, max_size=2), loses=st.booleans())
+    def begin(self, keys: list[str], moods: list[Mood] | None, loses: bool) -> None:
         self._transaction(keys)
-        if published:
-            self._round(0, [])
+        if moods is not None:
+            self._round(0, moods)
+        if loses:
+            self.the_broker_loses_its_log(is_noticed=True)
 
     @rule(keys=EVENTS, how=HOW, which=REPLICAS)
     def emits(self, keys: list[str], how: str, which: int) -> None:
@@ -280,4 +282,4 @@ def test_whatever_dies_each_committed_event_is_published_in_order_and_no_other(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "_BATCH", 3)  # so that a few events are several batches
-    run_machine(lambda: Outbox(stage), examples=70, steps=25)
+    run_machine(lambda: Outbox(stage), examples=60, steps=22)
