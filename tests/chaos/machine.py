@@ -20,8 +20,8 @@ from shared.settings import ServiceSettings
 from tests.chaos.faults import SERVICES, SESSION_S
 
 PREFIX: Final = "chaos_"
-HOLD_S: Final = 40
-_HOLDS: Final = {"FOQUALE_HOLD_DAYS": f"{HOLD_S / 86_400:.9f}", "FOQUALE_EXPIRY_GRACE_S": "15"}
+HOLD_S: Final = 25
+_HOLDS: Final = {"FOQUALE_HOLD_DAYS": f"{HOLD_S / 86_400:.9f}", "FOQUALE_EXPIRY_GRACE_S": "10"}
 """An offer holds its seat for seconds: many expire, and some are accepted in time but heard of too late."""
 
 _LOOK_S: Final = 0.1
