@@ -90,19 +90,20 @@ class Door:
     async def _attempt(self, command: Command, url: str) -> bool:
         """Send it once; whether there is nothing more to wait for."""
         command.attempts += 1
+        command.unanswered += 1  # until it is answered: the run may end meanwhile
         headers = {"Idempotency-Key": command.key, "Content-Type": "application/json"}
         try:
             answer = await self._http.request(
                 command.method, url + command.path, content=json.dumps(command.body), headers=headers
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-            return False  # it never left
+            command.unanswered -= 1  # it never left
+            return False
         except httpx.HTTPError:
-            command.unanswered += 1
             return False
         if answer.status_code >= 500:
-            command.unanswered += 1
             return False
+        command.unanswered -= 1
         if answer.is_success:
             command.answers.append(answer.json())
             return True
