@@ -99,7 +99,7 @@ def from_structured(body: Mapping[str, Any]) -> Envelope:
 def _envelope(attributes: Mapping[str, Any], data: bytes) -> Envelope:
     for name in ("specversion", "id", "type", "source"):
         value = attributes.get(name)
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not value or not _is_text(value):
             raise Undecodable("missing_attribute", f"CloudEvents attribute `{name}` is missing or no text")
     if attributes["specversion"] != SPEC_VERSION:
         raise Undecodable("unknown_specversion", f"CloudEvents specversion must be {SPEC_VERSION}")
@@ -110,11 +110,20 @@ def _envelope(attributes: Mapping[str, Any], data: bytes) -> Envelope:
         id=attributes["id"],
         type=attributes["type"],
         source=attributes["source"],
-        subject=subject if isinstance(subject, str) else "",
+        subject=subject if isinstance(subject, str) and _is_text(subject) else "",
         time=_time(time) if time is not None else datetime.fromtimestamp(0, UTC),
         data=data,
         trace=trace if isinstance(trace, str) else None,
     )
+
+
+def _is_text(value: str) -> bool:
+    """Whether it is Unicode: half a surrogate pair can be written in JSON, and can neither be stored nor sent on."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _time(text: Any) -> datetime:

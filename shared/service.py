@@ -172,7 +172,7 @@ class Service:
                 await asyncio.sleep(0.5)
 
     async def _topics_exist(self) -> None:
-        missing = self._topics - await self.bus.topics()
+        missing = self._topics - await self.bus.log.topics()
         if missing:
             raise OSError(f"topics not there yet (`foquale init` creates them): {', '.join(sorted(missing))}")
 
@@ -200,7 +200,7 @@ class Service:
                 behind = await self.relay.behind(self.settings.relay_behind_s)
                 if behind:
                     failures.append(("relay", behind))
-                await self.bus.end_offsets(sorted(self._topics))
+                await self.bus.log.end_offsets(sorted(self._topics))
                 for name, check in self._checks:
                     reason = await check()
                     if reason:

@@ -15,7 +15,7 @@ from services.reporting.freshness import Partition
 from services.reporting.indicators import DEFINITION_VERSION
 from services.reporting.queries import IndicatorsQuery
 from services.reporting.units import Units, suggestions
-from shared.bus import Bus, BusError
+from shared.bus import BusError, Log
 from shared.clock import Clock
 from shared.mongo import Mongo
 from shared.problems import Problem
@@ -28,9 +28,9 @@ _BROKER_PATIENCE_S = 1.0
 class Answers:
     """Answers queries for figures. `topics` are name on the broker -> name of the design."""
 
-    def __init__(self, mongo: Mongo, bus: Bus, units: Units, topics: Mapping[str, str], clock: Clock) -> None:
+    def __init__(self, mongo: Mongo, broker_log: Log, units: Units, topics: Mapping[str, str], clock: Clock) -> None:
         self._mongo = mongo
-        self._bus = bus
+        self._broker_log = broker_log
         self._units = units
         self._topics = topics
         self._clock = clock
@@ -76,7 +76,7 @@ class Answers:
     async def _ends(self) -> Mapping[Partition, int] | None:
         try:
             async with asyncio.timeout(_BROKER_PATIENCE_S):
-                return await self._bus.end_offsets(list(self._topics))
+                return await self._broker_log.end_offsets(list(self._topics))
         except (BusError, OSError, TimeoutError) as error:
             log.warning("lag_unknown", error=repr(error))
             return None

@@ -58,12 +58,12 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
     service.before_start(prepare_generations)
     service.attach(TOPICS, FactsConsumer(service.unit_of_work, FACTS, REGISTRATIONS, service.metrics, live()))
     service.in_background(Folding(service.unit_of_work, settings.fold_every_s).run)
-    lost_logs = LostLogs(service.mongo, service.bus, list(topics), settings.lost_logs_every_s)
+    lost_logs = LostLogs(service.mongo, service.bus.log, list(topics), settings.lost_logs_every_s)
     service.before_start(lost_logs.look)
     service.in_background(lost_logs.run)
-    builds = Builds(service.unit_of_work, service.bus, list(topics), lambda number: _consumer_of(service, number))
+    builds = Builds(service.unit_of_work, service.bus.log, list(topics), lambda number: _consumer_of(service, number))
     service.in_background(builds.run)
-    answers = Answers(service.mongo, service.bus, Units(load()), topics, clock)
+    answers = Answers(service.mongo, service.bus.log, Units(load()), topics, clock)
     return service.app("reporting", [api.router(answers), projection_api.router(builds)])
 
 

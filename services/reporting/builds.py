@@ -15,7 +15,7 @@ import structlog
 from services.reporting import generations
 from services.reporting.generations import FACTS, Generation
 from services.reporting.rebuild import Build, BuildConsumer, Ended
-from shared.bus import Bus
+from shared.bus import Log
 from shared.clock import random_id
 from shared.mongo import Document, DuplicateKeyError, StoreError
 from shared.observability import describe
@@ -37,13 +37,13 @@ class Builds:
     def __init__(
         self,
         unit_of_work: UnitOfWork,
-        bus: Bus,
+        broker_log: Log,
         topics: Sequence[str],
         consumer: Callable[[Generation], BuildConsumer],
     ) -> None:
         self._uow = unit_of_work
         self._mongo = unit_of_work.mongo
-        self._bus = bus
+        self._broker_log = broker_log
         self._topics = list(topics)
         self._consumer = consumer
         self._asked: asyncio.Queue[Document] = asyncio.Queue()
@@ -103,7 +103,7 @@ class Builds:
         new = Generation(build["generation"])
         try:
             live = await generations.live(self._mongo)
-            await Build(self._uow, self._bus, self._topics, self._consumer(new), build, new, live).run()
+            await Build(self._uow, self._broker_log, self._topics, self._consumer(new), build, new, live).run()
         except Ended as end:
             await self._end(build, end.state, end.reason)
         except asyncio.CancelledError:

@@ -12,7 +12,7 @@ from services.reporting import cells, generations, store
 from services.reporting.freshness import lost, positions_after
 from services.reporting.generations import Generation
 from services.reporting.projection import NOTHING, Change, Fact, ToFact, changes, join
-from shared.bus import Bus
+from shared.bus import Log
 from shared.clock import random_id
 from shared.consumer import BatchConsumer, Received
 from shared.envelope import Record
@@ -139,9 +139,9 @@ class Folding:
 class LostLogs:
     """Notices when a topic was made anew, so that its lag is told from its beginning again."""
 
-    def __init__(self, mongo: Mongo, bus: Bus, topics: Sequence[str], every_s: float) -> None:
+    def __init__(self, mongo: Mongo, broker_log: Log, topics: Sequence[str], every_s: float) -> None:
         self._mongo = mongo
-        self._bus = bus
+        self._broker_log = broker_log
         self._topics = topics
         self._every_s = every_s
 
@@ -155,4 +155,4 @@ class LostLogs:
         """Look now. Before anything is consumed it is exact: what is applied of a new log can only grow from 0."""
         of = await generations.live(self._mongo)
         positions = await store.positions(self._mongo, of)
-        await store.begin_again(self._mongo, of, lost(positions, await self._bus.end_offsets(self._topics)))
+        await store.begin_again(self._mongo, of, lost(positions, await self._broker_log.end_offsets(self._topics)))

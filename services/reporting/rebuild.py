@@ -19,7 +19,7 @@ from services.reporting import cells, comparison, generations, store
 from services.reporting.freshness import Partition, Position, lost
 from services.reporting.generations import Generation
 from services.reporting.handlers import FactsConsumer
-from shared.bus import Bus, LogReader
+from shared.bus import Log, LogReader
 from shared.consumer import comes_again
 from shared.dead_letters import Refused
 from shared.envelope import Record
@@ -61,7 +61,7 @@ class Build:
     """One build under way. `document` is what is told of it; see `builds.py`."""
 
     unit_of_work: UnitOfWork
-    bus: Bus
+    broker_log: Log
     topics: Sequence[str]
     consumer: BuildConsumer
     document: Document
@@ -81,7 +81,7 @@ class Build:
         await self._mongo.ensure([self.new.collection(name) for name in generations.PROJECTION], self.new.indexes())
         self.consumer.readability.share = 1.0
         before = await store.known(self._mongo, self.live)
-        async with self.bus.log(self.topics) as reader:
+        async with self.broker_log.read(self.topics) as reader:
             await self._catch_up(reader)
             if self._verifies:
                 await self._let_live_catch_up()
@@ -104,10 +104,10 @@ class Build:
     async def _catch_up(self, reader: LogReader) -> None:
         """Read all that the log holds now, and more until little is left of what is written meanwhile."""
         build, moved_at, before = self.document, monotonic(), 0
-        begun = await self.bus.end_offsets(self.topics)
+        begun = await self.broker_log.end_offsets(self.topics)
         while True:
             positions = await reader.positions()
-            left = _left(positions, await self.bus.end_offsets(self.topics))
+            left = _left(positions, await self.broker_log.end_offsets(self.topics))
             build["of"] = build["read"] + left
             if not _left(positions, begun) and (left <= _NEAR or (left < _BATCH and left >= before > 0)):
                 return  # near, or as near as it gets under this load
@@ -138,7 +138,7 @@ class Build:
     async def _gone(self) -> Mapping[Partition, Position]:
         """The partitions whose log ends before what is applied."""
         positions = await store.positions(self._mongo, self.live)
-        return lost(positions, await self.bus.end_offsets(self.topics))
+        return lost(positions, await self.broker_log.end_offsets(self.topics))
 
     async def _let_live_catch_up(self) -> None:
         """Wait until the live projection is as far as the recomputed one: what it has yet to read is no difference."""
@@ -159,7 +159,7 @@ class Build:
     async def _read_up_to_live(self, reader: LogReader, held_at: float) -> None:
         """Read until everything is in the new generation that is in the live one, which stands still meanwhile."""
         renewed_at = held_at
-        self._in_reach = {*await self.bus.end_offsets(self.topics)} - {*await self._gone()}
+        self._in_reach = {*await self.broker_log.end_offsets(self.topics)} - {*await self._gone()}
         standing = await self._to_reach()
         while behind(await store.positions(self._mongo, self.new), standing):
             if monotonic() - held_at > _MOST_HELD_S:

@@ -26,8 +26,8 @@ IDENTITY = {
 }
 ONE_MODULE = {
     "motor": {"shared/mongo.py"},
-    "faststream": {"shared/bus.py"},
-    "aiokafka": {"shared/bus.py"},
+    "faststream": {"shared/bus/connection.py"},
+    "aiokafka": {"shared/bus/clients.py", "shared/bus/connection.py", "shared/bus/log.py", "shared/bus/topics.py"},
 }
 
 

@@ -234,7 +234,7 @@ async def test_a_build_whose_turn_another_has_taken_does_not_switch(settings: Re
         consumer = BuildConsumer(service.unit_of_work, FACTS, REGISTRATIONS, Metrics("build"), into)
         document: Document = {"_id": "stalled", "kind": "rebuild", "anyway": True, "read": 0, "of": 0}
         topics = [settings.topic(name) for name in TOPICS]
-        build = Build(service.unit_of_work, service.bus, topics, consumer, document, new, Generation(1))
+        build = Build(service.unit_of_work, service.bus.log, topics, consumer, document, new, Generation(1))
         with pytest.raises(Ended, match="another build took over"):
             await build.run()
         assert (await client.get("/v1/projection")).json()["generation"] == 1

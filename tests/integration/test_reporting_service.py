@@ -19,7 +19,7 @@ from services.reporting.handlers import FactsConsumer, live
 from services.reporting.queries import IndicatorsQuery
 from services.reporting.settings import ReportingSettings
 from services.reporting.units import Units
-from shared.bus import Bus, ensure_topics
+from shared.bus import Log, ensure_topics
 from shared.clock import utc_now
 from shared.envelope import Envelope
 from shared.events import ContactAttempted, DropoutDismissed, NetworkRegistered
@@ -209,13 +209,13 @@ async def test_the_end_of_a_log_is_behind_its_last_record_however_records_were_b
 ) -> None:
     name = topics["referral.events"]
     await produce(settings.kafka_bootstrap, name, *[(b"y%d" % n, b"{}", ()) for n in range(100)])
-    bus = Bus(settings)
+    log = Log(settings)
     try:
-        ends = await bus.end_offsets([name])
+        ends = await log.end_offsets([name])
         assert len(ends) == settings.kafka_partitions
         assert sum(ends.values()) == 100
     finally:
-        await bus.stop()
+        await log.close()
 
 
 async def test_figures_are_answered_without_a_lag_while_the_broker_is_away(
@@ -223,7 +223,7 @@ async def test_figures_are_answered_without_a_lag_while_the_broker_is_away(
 ) -> None:
     away = settings.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{free_port()}"})
     names = {settings.topic(name): name for name in TOPICS}
-    answer = await Answers(unit_of_work.mongo, Bus(away), Units(load()), names, utc_now)(IndicatorsQuery())
+    answer = await Answers(unit_of_work.mongo, Log(away), Units(load()), names, utc_now)(IndicatorsQuery())
     assert [source["lag"] for source in answer["sources"]] == [None, None, None]
     assert [row["code"] for row in answer["rows"]] == ["FR"]
 

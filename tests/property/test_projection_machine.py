@@ -17,7 +17,7 @@ from services.reporting.handlers import FactsConsumer, live
 from services.reporting.projection import NOTHING, Change, Fact, changes, join
 from services.reporting.rebuild import BuildConsumer
 from shared import dead_letters
-from shared.bus import Bus, LogReader
+from shared.bus import Log, LogReader
 from shared.consumer import comes_again
 from shared.crash_points import Point
 from shared.envelope import Record, Undecodable, from_record
@@ -112,7 +112,7 @@ def learned(records: Sequence[Record]) -> dict[str, Fact]:
     return news
 
 
-class MachinesLog(Bus):
+class MachinesLog(Log):
     """The machine's log, for a build to read. When it grows, `meanwhile` is called."""
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class MachinesLog(Bus):
         self._meanwhile = meanwhile
 
     @asynccontextmanager
-    async def log(self, topics: Sequence[str]) -> AsyncIterator[LogReader]:  # noqa: ARG002  it has no others
+    async def read(self, topics: Sequence[str]) -> AsyncIterator[LogReader]:  # noqa: ARG002  it has no others
         yield self.reader
 
     async def end_offsets(self, topics: Sequence[str]) -> Mapping[tuple[str, int], int]:

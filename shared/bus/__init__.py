@@ -1,0 +1,12 @@
+"""Kafka, in one place: the only package that imports FastStream's Kafka broker and aiokafka.
+
+Consumption follows the one recipe that loses nothing with this stack: manual acknowledgement, whole batches, raw
+records (FastStream's own parsing lets one bad header or one bad JSON take its batch along), and an explicit commit of
+each partition after the effects are durable.
+"""
+
+from shared.bus.connection import Bus, BusError, OnBatch, Outgoing
+from shared.bus.log import Log, LogReader
+from shared.bus.topics import ensure_topics
+
+__all__ = ["Bus", "BusError", "Log", "LogReader", "OnBatch", "Outgoing", "ensure_topics"]
