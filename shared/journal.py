@@ -5,8 +5,7 @@ journal in the order of the outbox and publishes it beside what is new. Consumer
 changes downstream. How far it has come is kept in the store: a publication survives its relay.
 
     publications   `_id`, `since` (recorded at or after, None: all), `until` (the last row), `next` (the last row done),
-                   `events` and `published` (numbers; rows that waited when it began may come on top), `state`: running,
-                   done or replaced
+                   `events` and `published` (numbers), `state`: running, done or replaced
 """
 
 from collections.abc import Callable
@@ -84,11 +83,11 @@ async def oldest_pending(mongo: Mongo) -> datetime | None:
 
 
 def rows_left(publication: Document) -> Document:
-    """The query for the rows that a publication has still to publish; those that are pending come by themselves."""
-    query: Document = {
-        "_id": {"$gt": publication["next"], "$lte": publication["until"]},
-        "pending": {"$exists": False},
-    }
+    """The query for the rows that a publication has still to publish, those that wait in the outbox among them.
+
+    A relay that stood still may yet mark one of those for a log that is lost meanwhile: it must not be passed over.
+    """
+    query: Document = {"_id": {"$gt": publication["next"], "$lte": publication["until"]}}
     if publication["since"] is not None:
         query["time"] = {"$gte": publication["since"]}
     return query

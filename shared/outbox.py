@@ -23,7 +23,6 @@ from shared.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
 
-_BATCH = 1_000
 _MOST_S = 60.0  # of one turn: past that it is given up and tried again
 
 
@@ -121,7 +120,13 @@ class Relay:
 
     async def _turn(self) -> bool:
         """Publish one batch; whether there may be more."""
-        rows = await self._mongo["outbox"].find({"pending": True}).sort("_id", 1).limit(_BATCH).to_list(None)
+        rows = (
+            await self._mongo["outbox"]
+            .find({"pending": True})
+            .sort("_id", 1)
+            .limit(self._settings.relay_batch)
+            .to_list(None)
+        )
         if not rows:
             return False
         sent = await self._publish(rows)
@@ -134,21 +139,33 @@ class Relay:
         if len(done) < len(rows):
             log.warning("relay_unconfirmed", events=len(rows) - len(done))
             await asyncio.sleep(0.5)
-        return True
+        return bool(done)
 
     async def _turn_of_publication(self) -> bool:
         """Publish the next batch of the journal, where that was asked for; whether there may be more."""
         publication = await running_publication(self._mongo)
         if publication is None:
             return False
-        rows = await self._mongo["outbox"].find(rows_left(publication)).sort("_id", 1).limit(_BATCH).to_list(None)
+        rows = (
+            await self._mongo["outbox"]
+            .find(rows_left(publication))
+            .sort("_id", 1)
+            .limit(self._settings.relay_batch)
+            .to_list(None)
+        )
         sent = await self._publish(rows) if rows else []
-        confirmed = rows if all(sent) else rows[: sent.index(False)]
-        last = len(rows) < _BATCH and len(confirmed) == len(rows)
-        await note_published(self._mongo, publication, confirmed, last=last, now=datetime.now(UTC))
-        if len(confirmed) < len(rows):
+        # What waits in the outbox as well goes on waiting there when it is refused here.
+        refused = [ok is False and "pending" not in row for row, ok in zip(rows, sent, strict=True)]
+        done = rows[: refused.index(True)] if any(refused) else rows
+        last = len(rows) < self._settings.relay_batch and len(done) == len(rows)
+        await note_published(self._mongo, publication, done, last=last, now=datetime.now(UTC))
+        if len(done) < len(rows):
             await asyncio.sleep(0.5)
         return True
+
+    async def _first(self, query: Document) -> list[Document]:
+        """The first rows of the outbox that fit, as many as are published at once."""
+        return await self._mongo["outbox"].find(query).sort("_id", 1).limit(self._settings.relay_batch).to_list(None)
 
     async def _publish(self, rows: list[Document]) -> list[bool]:
         self._reach(Point.RELAY_READ)

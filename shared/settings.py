@@ -37,6 +37,7 @@ class ServiceSettings(BaseSettings):
     batch_timeout_ms: int = Field(20, ge=1, description="How long a consumer waits for a batch to begin.")
     relay_poll_s: float = Field(0.5, gt=0, description="Safety net of the outbox relay when no wake-up reaches it.")
     relay_lease_s: float = Field(10.0, gt=0, description="After this silence of the relay, another replica takes over.")
+    relay_batch: int = Field(1_000, ge=1, description="Most events that the relay publishes before it marks them.")
     relay_behind_s: float = Field(
         60.0, gt=0, description="An event that waits longer to be published makes the service not ready."
     )

@@ -51,9 +51,10 @@ HEADERS: Final[dict[str, Any]] = {
 _DESCRIPTION = """\
 What crosses the bus between the services of FOQUALE. Made from the code: see docs/events.md for the same in words.
 
-Events are facts with the day they happened (`on`). Order holds per key. A consumer may see an event again, late or
-out of order, and its effect is the same as once, in order. A consumer ignores fields and types that it does not know;
-events grow by adding fields that may be missing. No identity of a youth but on siei.dropouts."""
+Events are facts with the day they happened (`on`). As a rule order holds per key; after a broker's refusal or the loss
+of a log it does not. A consumer may see an event again, late or out of order, and its effect is the same as once, in
+order. A consumer ignores fields and types that it does not know; events grow by adding fields that may be missing. No
+identity of a youth but on siei.dropouts."""
 
 
 def asyncapi(topology: Topology, root: Path) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def headers_and_envelopes() -> list[Poison]:
         structured("structured, no object", b'["event"]', "bad_json"),
         structured("structured, too deep", b'{"data": ' + b"[" * 100_000, "bad_json"),
         # A string that JSON can write and UTF-8 cannot: the store refuses it only when the event is applied.
-        structured("structured, half a character", _structured("bad", id="\ud800"), "not_applicable"),
+        structured("structured, half a character", _structured("bad", id="\ud800"), "missing_attribute"),
     ]
 
 

@@ -71,3 +71,35 @@ async def test_an_ask_for_the_journal_that_dies_ends_no_publication_that_was_pro
     assert running is not None
     assert running["_id"] == promised["_id"]
     await dying.close()
+
+
+async def test_an_event_that_no_broker_takes_holds_up_neither_the_new_ones_nor_the_journal(mongo: Mongo) -> None:
+    log = HonestLog()
+    replica = Replica(mongo, log, ServiceSettings(service="relaying", port=1, relay_batch=4))
+    unit_of_work = UnitOfWork(mongo, "relaying")
+
+    async def emit(number: int) -> None:
+        async def work(tx: Tx) -> None:
+            for _ in range(number):
+                tx.emit(ContactAttempted(youth_id="y", on=date(2013, 4, 2), channel="phone", outcome="reached"))
+
+        await unit_of_work.run(work)
+
+    async def waiting() -> set[str]:
+        return {row["_id"] async for row in mongo["outbox"].find({"pending": True})}
+
+    await emit(10)
+    log.too_large = {min(await waiting())}
+    await replica.round()
+    assert await waiting() == log.too_large
+    log.lose_all()
+    await emit(3)
+    publication = await Journal(mongo).publish_again()
+    async with asyncio.timeout(20):
+        while await running_publication(mongo):
+            await replica.round()
+    assert await waiting() == log.too_large
+    assert set(log.taken) | log.too_large == {row["_id"] async for row in mongo["outbox"].find()}
+    ended = await mongo["publications"].find_one({"_id": publication["_id"]})
+    assert ended is not None
+    assert ended["state"] == "done"

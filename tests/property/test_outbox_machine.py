@@ -16,7 +16,6 @@ from hypothesis.stateful import (
     rule,
 )
 
-from shared import outbox
 from shared.crash_points import Point
 from shared.events import ContactAttempted
 from shared.journal import INDEXES, Journal
@@ -66,7 +65,7 @@ class Outbox(RuleBasedStateMachine):
         self.clock = TestClock()
         self.log = HonestLog()
         self.fate = Fate()
-        self.settings = ServiceSettings(service="machine", port=1, relay_lease_s=3_600)
+        self.settings = ServiceSettings(service="machine", port=1, relay_lease_s=3_600, relay_batch=3)
         self.unit_of_work = UnitOfWork(stage.mongo, "machine", clock=self.clock, reach=self.fate)
         self.replicas = [self._replica(), self._replica()]
         self.stalled: dict[int, asyncio.Task[None]] = {}
@@ -279,7 +278,6 @@ def stage(mongo_url: str, db_name: str) -> Iterator[Stage]:
 
 @pytest.mark.timeout(400)  # only a failure takes long: Hypothesis shortens it
 def test_whatever_dies_each_committed_event_is_published_in_order_and_no_other(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage,
 ) -> None:
-    monkeypatch.setattr(outbox, "_BATCH", 3)  # so that a few events are several batches
     run_machine(lambda: Outbox(stage), examples=60, steps=22)

@@ -41,6 +41,8 @@ class HonestLog:
         self.taken: list[str] = []
         self.earlier: set[str] = set()
         self.moods: list[Mood] = []
+        self.too_large: set[str] = set()
+        """Events that it refuses whenever they come."""
         self.torn_keys: set[str] = set()
         """Keys of which it took a later event while it refused an earlier one of the same hand-over."""
         self.gates: list[asyncio.Event] = []
@@ -61,6 +63,8 @@ class HonestLog:
                 raise Death("publishing")
             key = event.envelope.subject
             word = mood.of_events.get(number, mood.of_keys.get(key, "taken"))
+            if event.envelope.id in self.too_large:
+                word = "refused"
             if word == "refused":
                 refused_keys.add(key)
             else:
