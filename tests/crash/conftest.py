@@ -1,12 +1,24 @@
 """Worlds in which services die."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.backends import Kafka
 from tests.crash.rounds import Rounds
 from tests.crash.world import World
+
+_ON_ANY_BROKER = "test_once_more"
+
+
+@pytest.hookimpl(tryfirst=True)  # before what needs Apache Kafka is left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All but a few need Apache Kafka, on which delivery is proven: each takes seconds, and there are many."""
+    for item in items:
+        many = item.path.parent == Path(__file__).parent and item.path.stem != _ON_ANY_BROKER
+        if many and "kafka" in getattr(item, "fixturenames", ()):
+            item.add_marker("apache_kafka")
 
 
 @pytest.fixture(scope="session")
