@@ -1,6 +1,7 @@
 """The bus is disposable: an empty broker gets the journal again, and nothing changes downstream."""
 
 import asyncio
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import EmbeddedBroker, free_port
+from deploy.local import ApacheKafka, EmbeddedBroker, free_port
 from shared.bus import Bus, Outgoing, ensure_topics
 from shared.events import ContactAttempted
 from shared.journal import Journal
@@ -22,12 +23,26 @@ from tests.backends import Kafka
 from tests.support.counting import TOPIC, Counting, counting_settings
 from tests.support.probe import consume, eventually, running
 
+APACHE = pytest.param("apache", marks=[pytest.mark.apache_kafka, pytest.mark.both_kafkas, pytest.mark.timeout(120)])
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
-    """A broker of this test alone, which forgets everything when it is killed."""
-    with EmbeddedBroker(log=tmp_path / "broker.log", port=free_port()) as started:
+
+@pytest.fixture(params=["embedded", APACHE])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EmbeddedBroker | ApacheKafka]:
+    """A broker of this test alone."""
+    started: EmbeddedBroker | ApacheKafka = (
+        EmbeddedBroker(log=tmp_path / "broker.log", port=free_port())
+        if request.param == "embedded"
+        else ApacheKafka(tmp_path / "kafka", port=free_port(), log=tmp_path / "kafka.log")
+    )
+    with started:
         yield started
+
+
+def lose_everything(broker: EmbeddedBroker | ApacheKafka, tmp_path: Path) -> None:
+    """The broker dies, and another one with an empty log answers in its place."""
+    broker.kill()
+    shutil.rmtree(tmp_path / "kafka", ignore_errors=True)
+    broker.start()
 
 
 async def emit(unit_of_work: UnitOfWork, first: int, last: int) -> None:
@@ -41,10 +56,12 @@ async def emit(unit_of_work: UnitOfWork, first: int, last: int) -> None:
 
 
 async def test_an_empty_broker_gets_the_whole_journal_again_and_nothing_changes_downstream(
-    broker: EmbeddedBroker, mongo_url: str, db_name: str
+    broker: EmbeddedBroker | ApacheKafka, mongo_url: str, db_name: str, tmp_path: Path
 ) -> None:
-    writing = Service(counting_settings(mongo_url, db_name, broker.bootstrap, idempotence=False, service="writing"))
-    counting = Counting(counting_settings(mongo_url, db_name, broker.bootstrap, idempotence=False))
+    idempotence = broker.supports_idempotence
+    made = counting_settings(mongo_url, db_name, broker.bootstrap, idempotence=idempotence, service="writing")
+    writing = Service(made)
+    counting = Counting(counting_settings(mongo_url, db_name, broker.bootstrap, idempotence=idempotence))
     topics = [writing.settings.topic(TOPIC)]
     await ensure_topics(writing.settings, topics)
     async with running(writing.app("writing", [])) as writer, running(counting.service.app("counting", [])):
@@ -54,8 +71,7 @@ async def test_an_empty_broker_gets_the_whole_journal_again_and_nothing_changes_
             return await counting.has(number)
 
         await eventually(lambda: applied(2_500))
-        broker.kill()
-        broker.start()
+        lose_everything(broker, tmp_path)
         await ensure_topics(writing.settings, topics)
         await emit(writing.unit_of_work, 2_500, 2_600)  # life goes on, before anybody has noticed
 
