@@ -180,6 +180,12 @@ class Service:
         while True:
             try:
                 await step()
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Nobody has asked us to end: a client whose connection broke has cancelled what waited for it.
+                log.warning("background_failed", step=step.__name__, error=describe(error))
             except Exception as error:  # noqa: BLE001  a background step begins again, whatever ended it
                 log.warning("background_failed", step=step.__name__, error=describe(error))
             await asyncio.sleep(1)
