@@ -136,7 +136,13 @@ async def _http(_request: Request, error: HTTPException) -> Response:
 async def _store(_request: Request, error: Exception) -> Response:
     log.warning("store_unavailable", error=describe(error))
     return response(
-        Problem(503, "store_unavailable", "the store does not answer; nothing was done, try again", retry_after_s=2)
+        Problem(
+            503,
+            "store_unavailable",
+            "the store does not answer, and may or may not have done it: send the same again with the same "
+            "Idempotency-Key, and it is done once",
+            retry_after_s=2,
+        )
     )
 
 

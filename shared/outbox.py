@@ -15,6 +15,7 @@ import structlog
 from shared.bus import Bus, BusError, Outgoing
 from shared.clock import random_id
 from shared.crash_points import Point, Reach, pass_by
+from shared.ending import asked_to_end
 from shared.envelope import Envelope
 from shared.journal import note_published, oldest_pending, rows_left, running_publication
 from shared.mongo import Document, DuplicateKeyError, Mongo, StoreError
@@ -70,7 +71,10 @@ class Relay:
             try:
                 await self._round(wrote=wrote)
                 self._turned_at = monotonic()
-            except Exception as error:  # noqa: BLE001  whatever it is, what waits must be tried again
+            except (Exception, asyncio.CancelledError) as error:
+                # Whatever it is, what waits must be tried again.
+                if asked_to_end():
+                    raise
                 self._turned_at = monotonic()
                 log.warning("relay_failed", error=describe(error))
                 await asyncio.sleep(0.5)
@@ -96,7 +100,9 @@ class Relay:
                 async with self._mongo.watch("signals") as changes:
                     async for _ in changes:
                         self._awake.set()
-            except StoreError as error:
+            except (StoreError, asyncio.CancelledError) as error:
+                if asked_to_end():
+                    raise
                 log.info("relay_watch_ended", error=describe(error))
                 await asyncio.sleep(2)
 

@@ -19,6 +19,7 @@ from shared.clock import Clock, utc_now
 from shared.consumer import INBOX_INDEXES, BatchConsumer, Consumer, Received, Table, mark_of
 from shared.crash_points import crash_at
 from shared.dead_letter_retries import DeadLetterRetries
+from shared.ending import asked_to_end
 from shared.envelope import Record
 from shared.journal import Journal
 from shared.mongo import Index, Mongo, StoreError
@@ -180,13 +181,10 @@ class Service:
         while True:
             try:
                 await step()
-            except asyncio.CancelledError as error:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
+            except (Exception, asyncio.CancelledError) as error:
+                # A background step begins again, whatever ended it.
+                if asked_to_end():
                     raise
-                # Nobody has asked us to end: a client whose connection broke has cancelled what waited for it.
-                log.warning("background_failed", step=step.__name__, error=describe(error))
-            except Exception as error:  # noqa: BLE001  a background step begins again, whatever ended it
                 log.warning("background_failed", step=step.__name__, error=describe(error))
             await asyncio.sleep(1)
 

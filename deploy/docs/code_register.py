@@ -38,7 +38,11 @@ _ANY_SERVICE: Final = (
         "If it exists, try again in a moment; `Retry-After` says when.",
     ),
     Code("bad_cursor", "The cursor is not one that this list gave.", "Give `next` of the page before, or none."),
-    Code("store_unavailable", "The store does not answer; nothing was done.", "Try again."),
+    Code(
+        "store_unavailable",
+        "The store does not answer; whether it was done is not known.",
+        "Send the same again with the same Idempotency-Key: it is done once.",
+    ),
     Code("unexpected", "An error in the service itself.", "Report it; the service's log names the kind of error."),
     Code("unknown_publication", "There is no such publication.", "Begin one: POST /v1/journal/publications."),
     Code("unknown_dead_letter", "There is no such dead letter.", "List them: GET /v1/dead-letters."),

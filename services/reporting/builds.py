@@ -107,7 +107,7 @@ class Builds:
         except Ended as end:
             await self._end(build, end.state, end.reason)
         except asyncio.CancelledError:
-            await self._end(build, "failed", "the service was stopped meanwhile; begin again")
+            await self._end(build, "failed", "it was interrupted; begin again")
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, the live projection goes on, and the asker is told
             log.error("build_failed", build=build["_id"], error=describe(error))  # noqa: TRY400  no text

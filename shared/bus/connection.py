@@ -15,6 +15,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared.bus.log import Log, record_of
 from shared.crash_points import Point, Reach, pass_by
+from shared.ending import asked_to_end
 from shared.envelope import Envelope, Record, to_headers
 from shared.observability import describe
 from shared.settings import ServiceSettings
@@ -120,7 +121,10 @@ class Bus:
             deal = deals.held
             try:
                 await on_batch([record_of(item) for item in raw])
-            except Exception as error:  # noqa: BLE001  whatever it is, the batch must come again
+            except (Exception, asyncio.CancelledError) as error:
+                # Whatever it is, the batch must come again.
+                if isinstance(error, asyncio.CancelledError) and asked_to_end():
+                    raise
                 progress.failures += 1
                 pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(progress.failures, 10))
                 log.warning("batch_failed", topics=topics, records=len(raw), error=describe(error), pause_s=pause)
@@ -216,9 +220,6 @@ class Bus:
         """Send the events and wait for the broker's word on each: whether it is in the log (all replicas)."""
         futures = [await self._send(event) for event in events]
         answers = await asyncio.gather(*futures, return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, asyncio.CancelledError):
-                raise answer
         return [not isinstance(answer, BaseException) for answer in answers]
 
     async def _send(self, event: Outgoing) -> "asyncio.Future[Any]":

@@ -161,3 +161,17 @@ async def test_a_store_that_is_gone_makes_the_service_not_ready_until_it_is_back
             assert (await client.get("/live")).status_code == 200
             mongod.start()
             await eventually(lambda: is_ready(client), within_s=30, what="ready again")
+
+
+async def test_a_batch_that_is_cancelled_although_nobody_asked_comes_again(
+    settings: ServiceSettings, topic: str
+) -> None:
+    counting = Counting(settings)
+    counting.cancelled_once = {"e3", "e17"}
+    async with running(counting.service.app("probe", [])) as client:
+        await produce(settings.kafka_bootstrap, topic, *[contact(f"e{number}") for number in range(30)])
+        await eventually(lambda: counting.has(30))
+        assert list((await counting.counts()).values()) == [1] * 30
+        assert counting.cancelled_once == set()
+        assert await metric(client, "foquale_consumer_restarts_total") == 0
+        await eventually(lambda: is_ready(client))

@@ -14,6 +14,7 @@ from shared.settings import ServiceSettings
 from shared.unit_of_work import OUTBOX_INDEXES, Tx, UnitOfWork
 from tests.support.honest_log import HonestLog, Mood, Replica
 from tests.support.machines import Death, MortalMongo
+from tests.support.probe import eventually
 
 
 @pytest.fixture
@@ -103,3 +104,25 @@ async def test_an_event_that_no_broker_takes_holds_up_neither_the_new_ones_nor_t
     ended = await mongo["publications"].find_one({"_id": publication["_id"]})
     assert ended is not None
     assert ended["state"] == "done"
+
+
+async def test_a_relay_outlives_a_cancellation_that_nobody_asked_for(mongo: Mongo) -> None:
+    log = HonestLog()
+    log.moods = [Mood(cancels=True), Mood(cancels=True)]
+    replica = Replica(mongo, log, ServiceSettings(service="relaying", port=1, relay_poll_s=0.1))
+
+    async def emit(tx: Tx) -> None:
+        for _ in range(3):
+            tx.emit(ContactAttempted(youth_id="y", on=date(2013, 4, 2), channel="phone", outcome="reached"))
+
+    await UnitOfWork(mongo, "relaying").run(emit)
+    await replica.start()
+
+    async def all_published() -> bool:
+        return await mongo["outbox"].count_documents({"pending": True}) == 0
+
+    await eventually(all_published)
+    assert replica.stuck() is None
+    assert len(log.taken) == 3
+    await replica.stop()
+    assert replica.stuck() == "the relay has ended"

@@ -277,7 +277,7 @@ async def test_a_build_that_is_stopped_half_way_leaves_the_live_projection_untou
         await eventually(under_way)
     async with running(app(settings)) as client:
         stopped = (await client.get(f"/v1/projection/rebuilds/{begun}")).json()
-        assert (stopped["state"], stopped["reason"]) == ("failed", "the service was stopped meanwhile; begin again")
+        assert (stopped["state"], stopped["reason"]) == ("failed", "it was interrupted; begin again")
         await assert_equals_plain_count(client, events)
         build = await ended(client, "rebuild")
         assert (build["state"], build["generation"]) == ("done", 3)

@@ -41,6 +41,8 @@ class Counting:
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.fail_on: set[str] = set()
+        self.cancelled_once: set[str] = set()
+        """Events amid which a connection breaks, and cancels whoever waits for it."""
         self.given: Counter[str] = Counter()
 
     async def on_contacts(self, tx: Tx, events: Sequence[Received[ContactAttempted]]) -> None:
@@ -54,6 +56,9 @@ class Counting:
             await tx["counts"].update_one(
                 {"_id": event.envelope.id}, {"$inc": {"n": 1}}, upsert=True, session=tx.session
             )
+            if event.envelope.id in self.cancelled_once:
+                self.cancelled_once.discard(event.envelope.id)
+                raise asyncio.CancelledError
             if event.envelope.id in self.fail_on:
                 raise ValueError("this event breaks the handler")
 

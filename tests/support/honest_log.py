@@ -29,6 +29,8 @@ class Mood:
     of_events: dict[int, Word] = field(default_factory=dict)
     dies_after: int | None = None
     stalls: Literal["before", "after"] | None = None
+    cancels: bool = False
+    """The connection breaks, and the client cancels what waits for it, as aiokafka may."""
 
 
 KIND = Mood()
@@ -54,6 +56,8 @@ class HonestLog:
 
     async def receive(self, events: Sequence[Outgoing]) -> list[bool]:
         mood = self.moods.pop(0) if self.moods else KIND
+        if mood.cancels:
+            raise asyncio.CancelledError
         if mood.stalls == "before":
             await self._gate()
         answers = []
