@@ -9,9 +9,10 @@ import typer
 from rich.table import Table
 
 from deploy.addresses import PORTS, Addresses
+from deploy.answers import JsonObject
 from deploy.cli.failures import Failure
 from deploy.cli.tables import wide_console
-from deploy.client import Client, JsonObject, Refused
+from deploy.client import Client, Refused
 
 STILL_DEAD: Final = 2
 _STATES: Final = ("waiting", "replayed", "all")

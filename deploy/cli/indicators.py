@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import typer
 
 from deploy.addresses import Addresses
+from deploy.answers import Freshness, Indicators
 from deploy.cli.tables import print_delays, print_figures, wide_console
-from deploy.client import Client, Freshness, Indicators
+from deploy.client import Client
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.addresses import PORTS, Addresses
+from deploy.answers import Build
 from deploy.cli.failures import Failure
 from deploy.cli.republish import republish
-from deploy.client import Build, Client, Unreachable
+from deploy.client import Client, Unreachable
 
 Origin = Literal["log", "journals"]
 

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.addresses import PORTS, Addresses
+from deploy.answers import Publication
 from deploy.cli.failures import Failure
-from deploy.client import Client, Publication, Unreachable
+from deploy.client import Client, Unreachable
 
 _POLL_S: Final = 0.2
 _SILENT_S: Final = 60.0

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.addresses import Addresses
+from deploy.answers import ImportCounts
 from deploy.cli.failures import Failure
-from deploy.client import Client, ClientError, ImportCounts, Refused, Unreachable
+from deploy.client import Client, ClientError, Refused, Unreachable
 
 ERROR_COLUMNS = ("line", "column", "code", "message", "suggestion")
 REJECTED_ROWS = 2

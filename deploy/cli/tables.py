@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from deploy.client import IndicatorRow
+from deploy.answers import IndicatorRow
 
 ACTIVITY: Final = (
     "detected",

@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.addresses import Addresses
+from deploy.answers import Indicators
 from deploy.cli.failures import Failure
 from deploy.cli.send_list import import_list
 from deploy.cli.tables import ACTIVITY, print_delays, print_figures, wide_console
-from deploy.client import Client, Indicators
+from deploy.client import Client
 from deploy.demo.campaign import Campaign, Work
 from deploy.demo.player import Player
 from deploy.demo.settle import settled

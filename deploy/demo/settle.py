@@ -4,8 +4,9 @@ import asyncio
 from typing import Final
 
 from deploy.addresses import PORTS
+from deploy.answers import Indicators
 from deploy.cli.failures import Failure
-from deploy.client import Client, Indicators
+from deploy.client import Client
 
 _PAUSE_S: Final = 0.25
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from deploy.client import ImportCounts, IndicatorRow
+from deploy.answers import ImportCounts, IndicatorRow
 
 
 def list_differences(campaign: str, expected: Mapping[str, Any], counts: ImportCounts) -> list[str]:

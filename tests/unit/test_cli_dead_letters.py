@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from deploy.answers import JsonObject
 from deploy.cli.app import app
 from deploy.cli.dead_letters import table
-from deploy.client import JsonObject
 from deploy.local import free_port
 
 LETTER: JsonObject = {

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from deploy.answers import IndicatorRow, Indicators
 from deploy.cli.indicators import freshness
 from deploy.cli.tables import ACTIVITY, COHORT, DELAYS, print_delays, print_figures
-from deploy.client import IndicatorRow, Indicators
 
 
 def _row(by: str, code: str, label: str, number: int | None) -> IndicatorRow:
