@@ -50,7 +50,7 @@ class _Deals(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002  all are dealt anew
         self.held = None
 
-    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:  # noqa: ARG002
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:  # noqa: ARG002  likewise
         self._count += 1
         self.held = self._count
 
