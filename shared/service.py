@@ -140,7 +140,7 @@ class Service:
             log.info("journal_published_again", events=publication["events"])
         await self._patiently("topics", self._topics_exist)
         for step in self._before:
-            await step()
+            await self._patiently("first steps", step)
         await self.bus.start()
         await self.relay.start()
         retries = DeadLetterRetries(self.mongo, self._consumers, self.settings, self.clock)
