@@ -141,7 +141,7 @@ class Service:
         await self._patiently("topics", self._topics_exist)
         for step in self._before:
             await self._patiently("first steps", step)
-        await self.bus.start()
+        await self._patiently("bus", self.bus.start)
         await self.relay.start()
         retries = DeadLetterRetries(self.mongo, self._consumers, self.settings, self.clock)
         steps: list[Step] = [self.vigil.run, retries.run, *self._background]

@@ -155,7 +155,11 @@ class Bus:
         """Connect, and start to consume."""
         await self._broker.connect()
         # Side by side: joining a group may take seconds.
-        await asyncio.gather(*(subscriber.start() for subscriber in self._broker.subscribers))
+        starts = [subscriber.start() for subscriber in self._broker.subscribers]
+        failed = [each for each in await asyncio.gather(*starts, return_exceptions=True) if each is not None]
+        if failed:
+            await self.stop_consuming()  # so that a start may be tried again
+            raise failed[0]
 
     async def stop_consuming(self) -> None:
         """Finish the batch in hand, commit it and leave the groups; publishing still works."""
