@@ -120,10 +120,11 @@ class BatchConsumer(ABC):
     def _judge(self, records: Sequence[Record], refused: Sequence[Refused]) -> list[bool]:
         """Which records can be read. BrokenStream when so few can that the deployment is at fault."""
         broken = {_place(item.record) for item in refused}
-        readable = [_place(record) not in broken for record in records]
+        readable = [_place(record) not in broken for record in records] if broken else [True] * len(records)
         found = self.readability.alarm(readable)
         if found is None:
-            self._alarm.passed({(record.topic, record.partition) for record in records})
+            if self._alarm.raised:
+                self._alarm.passed({(record.topic, record.partition) for record in records})
             return readable
         code = most_common([item.code for item in refused])
         reason = explain(*found, sorted({item.record.topic for item in refused}), code)
@@ -200,10 +201,14 @@ class BatchConsumer(ABC):
         except Exception as error:
             if comes_again(error):
                 raise
-            code, message = _reason(error)
-            may_heal = not isinstance(error, Unapplicable | SomeUnapplicable)
-            log.error("event_not_applied", type=event.envelope.type, error=describe(error))  # noqa: TRY400  no text
-            await self._set_aside([Refused(event.record, code, message, may_heal=may_heal)])
+            await self._give_up(event.record, error)
+
+    async def _give_up(self, record: Record, error: Exception) -> None:
+        """Set a record aside that can be read and not applied."""
+        code, message = _reason(error)
+        may_heal = not isinstance(error, Unapplicable | SomeUnapplicable)
+        log.error("event_not_applied", topic=record.topic, offset=record.offset, error=describe(error))
+        await self._set_aside([Refused(record, code, message, may_heal=may_heal)])
 
     def _count(self, events: Sequence[Received[Event]], outcome: str) -> None:
         for type_, count in Counter(event.data.TYPE for event in events).items():

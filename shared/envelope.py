@@ -129,9 +129,9 @@ def _is_text(value: str) -> bool:
 def _time(text: Any) -> datetime:
     try:
         time = datetime.fromisoformat(text)
-    except (TypeError, ValueError) as error:
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError) as error:
         raise Undecodable("bad_time", "CloudEvents attribute `time` is no RFC 3339 time") from error
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _json_object(value: bytes, what: str) -> dict[str, Any]:

@@ -72,6 +72,11 @@ class Alarm:
         self._reason, self._of, self._stands_until = reason, frozenset(of), now + _STANDS_S
         return new
 
+    @property
+    def raised(self) -> bool:
+        """Whether there is something to pass."""
+        return bool(self._of)
+
     def passed(self, of: Collection[Partition]) -> None:
         """Records of these partitions are readable enough."""
         if not self._of.isdisjoint(of):

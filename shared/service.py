@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 
 from shared import commands, dead_letters, dead_letters_api, http, journal, journal_api
-from shared.bus import Bus, BusError
+from shared.bus import Bus, BusError, OnBatch
 from shared.clock import Clock, utc_now
 from shared.consumer import INBOX_INDEXES, BatchConsumer, Consumer, Received, Table, mark_of
 from shared.crash_points import crash_at
@@ -27,7 +27,7 @@ from shared.observability import Metrics, configure_logging, describe
 from shared.outbox import Relay
 from shared.readability import Readability
 from shared.settings import ServiceSettings
-from shared.unit_of_work import OUTBOX_INDEXES, UnitOfWork
+from shared.unit_of_work import OUTBOX_INDEXES, UNPUBLISHED, UnitOfWork
 from shared.vigil import Vigil
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 Check = Callable[[], Awaitable[str | None]]
 Step = Callable[[], Awaitable[None]]
 
-_COLLECTIONS = ("outbox", "inbox", "idempotency", "dead_letters", "leases", "signals", journal.PUBLICATIONS)
+_COLLECTIONS = ("outbox", UNPUBLISHED, "inbox", "idempotency", "dead_letters", "leases", "signals", journal.PUBLICATIONS)
 _INDEXES = (*OUTBOX_INDEXES, *INBOX_INDEXES, *commands.INDEXES, *dead_letters.INDEXES, *journal.INDEXES)
 _START_PATIENCE_S = 60.0
 
@@ -84,22 +84,20 @@ class Service:
         self.attach(topics, consumer, group_suffix=group_suffix)
         return consumer
 
-    def attach(self, topics: Sequence[str], consumer: BatchConsumer, *, group_suffix: str = "") -> None:
-        """Let `consumer` read the topics, and replay what it could not."""
-        self.read(topics, consumer.on_batch, group_suffix=group_suffix)
+    def attach(self, topics: Sequence[str], consumer: BatchConsumer, *, group_suffix: str = "", ahead: int = 1) -> None:
+        """Let `consumer` read the topics, `ahead` batches at once, and replay what it could not."""
+        self.read(topics, consumer.on_batch, group_suffix=group_suffix, ahead=ahead)
         consumer.readability = Readability(self.settings.undecodable_share, self.settings.undecodable_least)
         consumer.first_retry_s = self.settings.retry_first_s if self.settings.retry_most else None
         self.add_check("stream", consumer.why_stopped)
         for topic in topics:
             self._consumers[self.settings.topic(topic)] = consumer
 
-    def read(
-        self, topics: Sequence[str], on_batch: Callable[[Sequence[Record]], Awaitable[None]], *, group_suffix: str = ""
-    ) -> None:
+    def read(self, topics: Sequence[str], on_batch: OnBatch, *, group_suffix: str = "", ahead: int = 1) -> None:
         """Read the topics with a batch function of the service's own."""
         names = [self.settings.topic(topic) for topic in topics]
         self._topics |= set(names)
-        self.bus.subscribe(names, f"{self.settings.group}{group_suffix}", on_batch)
+        self.bus.subscribe(names, f"{self.settings.group}{group_suffix}", on_batch, ahead=ahead)
 
     def add_check(self, name: str, check: Check) -> None:
         """Ready only when `check` returns None; else it returns what is missing."""

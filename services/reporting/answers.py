@@ -1,91 +1,201 @@
-"""The answer to a query: one snapshot of the figures, the units it lists, and how fresh it is."""
+"""The answer to a query, ready to be sent: figures out of memory, the units it lists, and how fresh they are.
+
+Everything is answered from an *edition*: figures, positions and lags of one moment, which hold for `answer_age_s`. So
+answers agree with each other, the broker is asked once however many ask, and a query that comes again costs nothing.
+"""
 
 import asyncio
 from calendar import monthrange
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from hashlib import blake2b
+from time import monotonic
+from typing import Any, Final
 
+import msgspec
+import numpy as np
 import structlog
 
-from services.reporting import cells, freshness
-from services.reporting.figures import Period, figures, has_figures
+from services.reporting import freshness
+from services.reporting.board import Board, Figures
+from services.reporting.figures import Period
 from services.reporting.freshness import Partition
 from services.reporting.indicators import DEFINITION_VERSION
 from services.reporting.queries import IndicatorsQuery
+from services.reporting.rows import views_of
+from services.reporting.sums import Delays, Numbers, Tallies
 from services.reporting.units import Units, suggestions
 from shared.bus import BusError, Log
 from shared.clock import Clock
-from shared.mongo import Mongo
+from shared.observability import describe
 from shared.problems import Problem
 
 log = structlog.get_logger(__name__)
 
-_BROKER_PATIENCE_S = 1.0
+_BROKER_PATIENCE_S: Final = 1.0
+_MOST_KEPT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """What all answers of a moment share. `began` is monotonic, `moves` the board's."""
+
+    began: float
+    moves: int
+    as_of: datetime
+    figures: Figures
+    sources: bytes
+
+
+@dataclass(slots=True, eq=False)
+class Answer:
+    """A query's answer as it is sent: `body` is JSON. `etag` is the same for as long as nothing but `as_of` differs."""
+
+    query: IndicatorsQuery
+    edition: Edition | None = None
+    body: bytes = b""
+    etag: bytes = b""
+    rows: bytes = b""
+    rows_of: tuple[int, date] | None = None
+    """The moves of the board and the day that `rows` are of."""
 
 
 class Answers:
     """Answers queries for figures. `topics` are name on the broker -> name of the design."""
 
-    def __init__(self, mongo: Mongo, broker_log: Log, units: Units, topics: Mapping[str, str], clock: Clock) -> None:
-        self._mongo = mongo
+    def __init__(
+        self,
+        board: Board,
+        broker_log: Log,
+        units: Units,
+        topics: Mapping[str, str],
+        *,
+        clock: Clock,
+        answer_age_s: float,
+    ) -> None:
+        self._board = board
         self._broker_log = broker_log
         self._units = units
         self._topics = topics
         self._clock = clock
+        self._age_s = answer_age_s
+        self._edition: Edition | None = None
+        self._editing = asyncio.Lock()
+        self._broker_away_until = 0.0
+        self._kept: dict[bytes, Answer] = {}
 
-    async def __call__(self, query: IndicatorsQuery) -> dict[str, Any]:
-        """The figures that the query asks for, all of one moment."""
-        period = query.period()
-        as_of = self._clock()
-        snapshot = await cells.read(self._mongo, query.by, period, query.code)
-        ends = await self._ends()
-        return {
-            "as_of": as_of,
-            "definition_version": DEFINITION_VERSION,
-            "sources": freshness.sources(self._topics, snapshot.positions, ends),
-            "rows": self._rows(query, _closed(period, snapshot.span, as_of), snapshot),
-        }
+    async def __call__(self, query: IndicatorsQuery, written: bytes | None = None) -> Answer:
+        """The figures that the query asks for; kept for when the same comes again as `written`."""
+        answer = Answer(query)
+        await self.renew(answer)
+        if written is not None:
+            self._kept.pop(written, None)
+            while len(self._kept) >= _MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[written] = answer
+        return answer
 
-    def _rows(self, query: IndicatorsQuery, period: Period, snapshot: cells.Snapshot) -> list[dict[str, Any]]:
-        labels = {level: self._units.labels(level, period, snapshot.networks) for level in query.by}
-        counting = {
-            level: {code for (of, code), tally in snapshot.tallies.items() if of == level and has_figures(tally)}
-            for level in query.by
-        }
-        wanted = set(query.code)
-        known = set[str]().union(*labels.values(), *counting.values())
-        _refuse_unknown(sorted(wanted - known), list(labels.values()))
-        rows: list[dict[str, Any]] = []
-        for level in query.by:
-            listed = counting[level] | self._units.always(level, period, snapshot.networks)
-            if wanted:
-                listed = wanted & (listed | set(labels[level]))
-            rows.extend(
-                {
-                    "by": level,
-                    "code": code,
-                    "label": labels[level].get(code, code),
-                    **figures(snapshot.tallies.get((level, code), Counter()), query.view),
-                }
-                for code in sorted(listed)
-            )
-        return rows
+    def known(self, written: bytes) -> Answer | None:
+        """The answer that was last given to a query written so; to be renewed before it is given again."""
+        return self._kept.get(written)
+
+    async def renew(self, answer: Answer) -> None:
+        """Make the answer one of the edition of now."""
+        edition = self._edition
+        while edition is None or not self._holds(edition):
+            edition = await self._next_edition()
+            if edition.moves == self._board.moves:
+                break  # however short it holds: nothing moves until this is done
+        if answer.edition is edition:
+            return
+        rows_of = edition.moves, edition.as_of.date()
+        if answer.rows_of != rows_of:
+            answer.rows = msgspec.json.encode(self._rows(answer.query, edition))
+            answer.rows_of = rows_of
+        head = b'{"as_of":%b,"definition_version":%d,' % (msgspec.json.encode(edition.as_of), DEFINITION_VERSION)
+        rest = b'"sources":%b,"rows":%b}' % (edition.sources, answer.rows)
+        answer.body = head + rest
+        answer.etag = b'W/"%d-%b"' % (DEFINITION_VERSION, blake2b(rest, digest_size=12).hexdigest().encode())
+        answer.edition = edition
+
+    def _holds(self, edition: Edition) -> bool:
+        return edition.moves == self._board.moves and monotonic() < edition.began + self._age_s
+
+    async def _next_edition(self) -> Edition:
+        asked = monotonic()
+        async with self._editing:
+            edition = self._edition
+            # Whoever waited takes what was begun after he asked, however short its age.
+            while edition is None or not (self._holds(edition) or edition.began >= asked):
+                edition = self._edition = await self._edit()
+            return edition
+
+    async def _edit(self) -> Edition:
+        began, as_of = monotonic(), self._clock()
+        figures = await self._board.figures()
+        self._board.settle()
+        moves = self._board.moves
+        ends = await self._ends()  # asked after the figures, so that no lag is less than nothing
+        sources = freshness.sources(self._topics, figures.positions, ends)
+        return Edition(began, moves, as_of, figures, msgspec.json.encode(sources))
 
     async def _ends(self) -> Mapping[Partition, int] | None:
+        if monotonic() < self._broker_away_until:
+            return None
         try:
             async with asyncio.timeout(_BROKER_PATIENCE_S):
                 return await self._broker_log.end_offsets(list(self._topics))
         except (BusError, OSError, TimeoutError) as error:
-            log.warning("lag_unknown", error=repr(error))
+            log.warning("lag_unknown", error=describe(error))
+            self._broker_away_until = monotonic() + _BROKER_PATIENCE_S
             return None
 
+    def _rows(self, query: IndicatorsQuery, edition: Edition) -> list[dict[str, Any]]:
+        sums, networks = edition.figures.sums, edition.figures.networks
+        asked = query.period()
+        closed = asked.first is not None and asked.last is not None
+        period = asked if closed else _closed(asked, sums.span(), edition.as_of.date())
+        labels = {level: self._units.labels(level, period, networks) for level in query.by}
+        tallies = {level: sums.tallies(level, asked, query.code, delays="cohort" in query.view) for level in query.by}
+        counting = {level: _counting(found) for level, found in tallies.items()}
+        wanted = set(query.code)
+        known = set[str]().union(*labels.values(), *counting.values())
+        _refuse_unknown(sorted(wanted - known), list(labels.values()))
+        rows: list[dict[str, Any]] = []
+        for level, found in tallies.items():
+            listed = counting[level] | self._units.always(level, period, networks)
+            if wanted:
+                listed = wanted & (listed | set(labels[level]))
+            codes = sorted(listed)
+            views = views_of(*_listed(found, codes), query.view)
+            rows.extend(
+                {"by": level, "code": code, "label": labels[level].get(code, code), **view}
+                for code, view in zip(codes, views, strict=True)
+            )
+        return rows
 
-def _closed(period: Period, span: tuple[str, str] | None, now: datetime) -> Period:
+
+def _counting(found: Tallies) -> set[str]:
+    """The units in which anything counts. Who has a delay has been detected as well."""
+    return {found.codes[place] for place in np.flatnonzero(np.any(found.counts, axis=1)).tolist()}
+
+
+def _listed(found: Tallies, codes: Sequence[str]) -> tuple[Numbers, Delays]:
+    """The counts and the delays of these units, in this order."""
+    row_of = {code: row for row, code in enumerate(codes)}
+    rows = np.array([row_of.get(code, -1) for code in found.codes], np.int64)
+    kept = rows >= 0
+    counts = np.zeros((len(codes), found.counts.shape[1]), np.int64)
+    counts[rows[kept]] = found.counts[kept]
+    units = rows[found.delays.units]
+    kept = units >= 0
+    return counts, Delays(units[kept], found.delays.measures[kept], found.delays.counts[kept])
+
+
+def _closed(period: Period, span: tuple[int, int] | None, today: date) -> Period:
     """The period with its open ends at the first and the last month with figures; where there are none, today."""
-    today = now.date()
-    begin = date.fromisoformat(f"{span[0]}-01") if span else today
+    begin = date(span[0] // 12, span[0] % 12 + 1, 1) if span else today
     end = _last_day(span[1]) if span else today
     if period.first is None and period.last is None:
         return Period(begin, end)
@@ -94,8 +204,8 @@ def _closed(period: Period, span: tuple[str, str] | None, now: datetime) -> Peri
     return period if period.last is not None else Period(period.first, max(end, period.first))
 
 
-def _last_day(month: str) -> date:
-    year, number = int(month[:4]), int(month[5:])
+def _last_day(month: int) -> date:
+    year, number = month // 12, month % 12 + 1
     return date(year, number, monthrange(year, number)[1])
 
 

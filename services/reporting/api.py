@@ -1,14 +1,15 @@
 """Reporting over HTTP: the figures and their definitions."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
+from services.reporting.answers import Answers
 from services.reporting.figures import Level
+from services.reporting.front import PATH, condition, reply
 from services.reporting.indicators import INDICATORS
 from services.reporting.queries import IndicatorsQuery
 
@@ -95,16 +96,24 @@ class Definitions(BaseModel):
     next: None = None
 
 
-def router(answer: Callable[[IndicatorsQuery], Awaitable[dict[str, Any]]]) -> APIRouter:
-    """`answer` gives the figures that a query asks for."""
+def router(answers: Answers) -> APIRouter:
+    """`answers` gives the figures that a query asks for."""
     routes = APIRouter(tags=["indicators"])
 
-    @routes.get("/v1/indicators", response_model=Indicators, response_model_exclude_none=False)
-    async def indicators(query: Annotated[IndicatorsQuery, Query()]) -> dict[str, Any]:
+    @routes.get(
+        PATH,
+        response_model=Indicators,
+        responses={304: {"description": "Nothing but `as_of` differs from what `If-None-Match` names"}},
+    )
+    async def indicators(request: Request, query: Annotated[IndicatorsQuery, Query()]) -> Response:
         """Figures by national, académie, département or network, of activity and of cohorts, over a period."""
-        return await answer(query)
+        answer = await answers(query, request.scope["query_string"])
+        status, headers, body = reply(answer, condition(request.scope["headers"]))
+        response = Response(body, status)
+        response.raw_headers = headers
+        return response
 
-    @routes.get("/v1/indicators/definitions", response_model=Definitions)
+    @routes.get(f"{PATH}/definitions", response_model=Definitions)
     async def definitions() -> dict[str, Any]:
         """Every indicator: its names, its formula in words, its source, and since when it is counted so."""
         return {"items": [_definition(asdict(indicator)) for indicator in INDICATORS]}

@@ -4,8 +4,10 @@ from fastapi import FastAPI
 
 from services.reporting import api, generations, projection, projection_api, store
 from services.reporting.answers import Answers
+from services.reporting.board import Board
 from services.reporting.builds import Builds
-from services.reporting.generations import Generation
+from services.reporting.front import Front
+from services.reporting.generations import Entry, Generation
 from services.reporting.handlers import Facts, FactsConsumer, Folding, LostLogs, Registrations, live
 from services.reporting.rebuild import BuildConsumer
 from services.reporting.settings import ReportingSettings
@@ -43,6 +45,8 @@ FACTS: Facts = {
     ContractEnded: projection.ended,
 }
 
+_YOUTHS_OF_A_BUILD = 100_000
+
 REGISTRATIONS: Registrations = {NetworkRegistered: "networks", PlatformRegistered: "platforms"}
 
 
@@ -56,21 +60,34 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
         await generations.prepare(service.mongo)
 
     service.before_start(prepare_generations)
-    service.attach(TOPICS, FactsConsumer(service.unit_of_work, FACTS, REGISTRATIONS, service.metrics, live()))
+    consumer = FactsConsumer(
+        service.unit_of_work, FACTS, REGISTRATIONS, service.metrics, live(), youths=settings.facts_in_memory
+    )
+    service.attach(TOPICS, consumer, ahead=settings.batches_ahead)
+
+    async def keep_settled() -> None:
+        await consumer.keep_settled(settings.fold_every_s)
+
+    service.in_background(keep_settled)
     service.in_background(Folding(service.unit_of_work, settings.fold_every_s).run)
-    lost_logs = LostLogs(service.mongo, service.bus.log, list(topics), settings.lost_logs_every_s)
+    lost_logs = LostLogs(service.unit_of_work, service.bus.log, list(topics), settings.lost_logs_every_s)
     service.before_start(lost_logs.look)
     service.in_background(lost_logs.run)
     builds = Builds(service.unit_of_work, service.bus.log, list(topics), lambda number: _consumer_of(service, number))
     service.in_background(builds.run)
-    answers = Answers(service.mongo, service.bus.log, Units(load()), topics, clock)
-    return service.app("reporting", [api.router(answers), projection_api.router(builds)])
+    board = Board(service.mongo)
+    service.before_start(board.load)
+    service.in_background(board.run)
+    answers = Answers(board, service.bus.log, Units(load()), topics, clock=clock, answer_age_s=settings.answer_age_s)
+    application = service.app("reporting", [api.router(answers), projection_api.router(builds)])
+    application.add_middleware(Front, answers=answers)
+    return application
 
 
 def _consumer_of(service: Service, generation: Generation) -> BuildConsumer:
     """A consumer that builds a generation; what it counts is not the live one's."""
 
-    async def into(_tx: Tx) -> Generation:
-        return generation
+    async def into(_tx: Tx) -> Entry:
+        return Entry(generation, slot=-1, number=0)  # of no slot: nobody follows it while it is being built
 
-    return BuildConsumer(service.unit_of_work, FACTS, REGISTRATIONS, Metrics("build"), into)
+    return BuildConsumer(service.unit_of_work, FACTS, REGISTRATIONS, Metrics("build"), into, youths=_YOUTHS_OF_A_BUILD)

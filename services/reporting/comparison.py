@@ -6,22 +6,28 @@ live or recomputed, shows as well.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Final
 
+import numpy as np
+
+from services.reporting import cells, compact, store
+from services.reporting.deltas import Deltas, of_sums, total
 from services.reporting.figures import units_of
-from services.reporting.generations import CELLS, CHANGES, FACTS, Generation
-from services.reporting.projection import contributions, leaf_of
-from services.reporting.store import fact_of
-from services.reporting.store import leaf_of as leaf_of_entry
+from services.reporting.generations import Generation
+from services.reporting.measures import LEAF_SHIFT, name_of
+from services.reporting.projection import Leaf
 from shared.mongo import Document, Mongo, Session
 
 _MOST_SHOWN: Final = 1_000
 _PAUSE_EVERY: Final = 100
 
-Figure = tuple[str, str, str, str]
-"""Level, code, day, measure. The day `YYYY-MM` stands for a month's total."""
+_PLACE_MASK: Final = (1 << LEAF_SHIFT) - 1
+
+Figure = tuple[str, str, int, int]
+"""Level, code, and the numbers of day and measure."""
 
 
 @dataclass
@@ -43,82 +49,92 @@ class Differences:
 async def compare(mongo: Mongo, live: Generation, recomputed: Generation, session: Session) -> Differences:
     """Compare all of it, in one snapshot (`session`)."""
     found = Differences()
-    counted: Counter[Figure] = Counter()
+    counted = _Counted()
     async for youth_id, was, is_now in _side_by_side(mongo, live, recomputed, session):
         found.youths += 1
         if found.youths % _PAUSE_EVERY == 0:
             await asyncio.sleep(0)  # queries are answered meanwhile
-        for name in sorted({*(was or {}), *(is_now or {})}):
+        for name in sorted({*(was or {}), *(is_now or {})} - {"v"}):
             old, new = (was or {}).get(name), (is_now or {}).get(name)
             if old != new:
                 found.add(youth_id=youth_id, field=name, live=old, recomputed=new)
         if is_now is not None:
-            _count(is_now, counted)
-    await _compare_figures(await _stored(mongo, live, session), counted, found)
+            counted.add(is_now)
+    stored = await cells.stored(mongo, live, session)
+    await asyncio.to_thread(_compare_figures, stored, counted.figures(), found)
     return found
 
 
-async def _compare_figures(stored: Counter[Figure], counted: Counter[Figure], found: Differences) -> None:
-    def differing() -> tuple[int, list[Figure]]:
-        figures = stored.keys() | counted.keys()
-        return len(figures), sorted(figure for figure in figures if stored[figure] != counted[figure])
+@dataclass
+class _Counted:
+    """Figures counted from facts."""
 
-    found.figures, different = await asyncio.to_thread(differing)  # hundreds of thousands: too long for the loop
-    for level, code, day, measure in different:
-        figure = level, code, day, measure
-        found.add(level=level, code=code, day=day, measure=measure, live=stored[figure], recomputed=counted[figure])
+    leaves: dict[Leaf | None, int] = field(default_factory=dict)
+    sums: Counter[int] = field(default_factory=Counter)
+
+    def add(self, document: Document) -> None:
+        """Count a youth."""
+        fact = compact.of_document(document)
+        base = self.leaves.setdefault(compact.leaf_of(fact), len(self.leaves)) << LEAF_SHIFT
+        self.sums.update([base | place for place in compact.places(fact)])
+
+    def figures(self) -> Deltas:
+        """The sums."""
+        return of_sums(list(self.leaves), self.sums)
+
+
+def _compare_figures(stored: Deltas, counted: Deltas, found: Differences) -> None:
+    """Every figure of every unit that differs, where the sums of the smallest units do."""
+    found.figures = max(len(stored), len(counted))
+    apart = total([stored, Deltas(counted.leaves, counted.keys, -counted.counts)])
+    places = np.unique(apart.keys & _PLACE_MASK)
+    units = {
+        (*unit, day, measure)
+        for number, day, measure in zip(
+            apart.leaf_numbers.tolist(), apart.days.tolist(), apart.measures.tolist(), strict=True
+        )
+        for unit in units_of(apart.leaves[number])
+    }
+    live, recomputed = _of_units(stored, places), _of_units(counted, places)
+    for figure in sorted(units):
+        if live[figure] != recomputed[figure]:
+            level, code, day, measure = figure
+            found.add(
+                level=level,
+                code=code,
+                day=date.fromordinal(day).isoformat(),
+                measure=name_of(measure),
+                live=live[figure],
+                recomputed=recomputed[figure],
+            )
+
+
+def _of_units(figures: Deltas, places: Any) -> Counter[Figure]:
+    """The figures of all units at these days and measures."""
+    chosen = np.isin(figures.keys & _PLACE_MASK, places)
+    some = Deltas(figures.leaves, figures.keys[chosen], figures.counts[chosen])
+    sums: Counter[Figure] = Counter()
+    for number, day, measure, count in zip(
+        some.leaf_numbers.tolist(), some.days.tolist(), some.measures.tolist(), some.counts.tolist(), strict=True
+    ):
+        for level, code in units_of(some.leaves[number]):
+            sums[level, code, day, measure] += count
+    return sums
 
 
 async def _side_by_side(
     mongo: Mongo, live: Generation, recomputed: Generation, session: Session
 ) -> AsyncIterator[tuple[str, Document | None, Document | None]]:
     """Each youth's fact in both, in the order of identifiers; None where there is none."""
-    left, right = (
-        mongo[of.collection(FACTS)].find({}, session=session).sort("_id", 1).batch_size(5_000)
-        for of in (live, recomputed)
-    )
+    left, right = (store.facts(mongo, of, session) for of in (live, recomputed))
     one, other = await anext(left, None), await anext(right, None)
     while one is not None or other is not None:
-        if one is not None and (other is None or one["_id"] < other["_id"]):
-            yield one["_id"], one, None
+        if one is not None and (other is None or one[0] < other[0]):
+            yield *one, None
             one = await anext(left, None)
-        elif other is not None and (one is None or other["_id"] < one["_id"]):
-            yield other["_id"], None, other
+        elif other is not None and (one is None or other[0] < one[0]):
+            yield other[0], None, other[1]
             other = await anext(right, None)
-        elif one is not None:
-            yield one["_id"], one, other
+        elif one is not None and other is not None:
+            yield *one, other[1]
             one, other = await anext(left, None), await anext(right, None)
-
-
-def _count(document: Document, counted: Counter[Figure]) -> None:
-    fact = fact_of(document)
-    units = units_of(leaf_of(fact))
-    for day, measure in contributions(fact):
-        for level, code in units:
-            counted[level, code, day.isoformat(), measure] += 1
-            counted[level, code, day.isoformat()[:7], measure] += 1
-
-
-async def _stored(mongo: Mongo, live: Generation, session: Session) -> Counter[Figure]:
-    """All figures of the live cells and of the changes not yet folded into them; those that are 0 are left away."""
-    stored: Counter[Figure] = Counter()
-    async for cell in mongo[live.collection(CELLS)].find({}, session=session):
-        await asyncio.sleep(0)
-        level, code, month = cell["level"], cell["code"], cell["month"]
-        for day, measures in [("", cell.get("total", {})), *cell.get("days", {}).items()]:
-            for measure, number in measures.items():
-                stored[level, code, f"{month}-{day}" if day else month, measure] += number
-    async for row in mongo[live.collection(CHANGES)].find({}, session=session):
-        await asyncio.sleep(0)
-        for figure, number in _of_changes(row):
-            stored[figure] += number
-    return Counter({figure: number for figure, number in stored.items() if number})
-
-
-def _of_changes(row: Document) -> Iterator[tuple[Figure, int]]:
-    for entry in row["leaves"]:
-        for level, code in units_of(leaf_of_entry(entry)):
-            for day, measures in entry["days"].items():
-                for measure, number in measures.items():
-                    yield (level, code, day, measure), number
-                    yield (level, code, day[:7], measure), number

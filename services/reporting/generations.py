@@ -25,8 +25,10 @@ FACTS: Final = "facts"
 CHANGES: Final = "changes"
 POSITIONS: Final = "positions"
 CELLS: Final = "cells"
+SHARDS: Final = "shards"
+GROWTHS: Final = "growths"
 NAMES: Final = ("networks", "platforms")
-PROJECTION: Final = (FACTS, CHANGES, POSITIONS, CELLS, *NAMES)
+PROJECTION: Final = (FACTS, CHANGES, POSITIONS, CELLS, SHARDS, GROWTHS, *NAMES)
 
 _NUMBER_OF_SLOTS: Final = 32
 _LEADER: Final = 0
@@ -44,7 +46,7 @@ class Generation:
 
     def indexes(self) -> list[Index]:
         """What its collections are searched by."""
-        return [Index(self.collection(CELLS), "by_month", (("level", 1), ("month", 1), ("code", 1)))]
+        return [Index(self.collection(GROWTHS), "by_shard", (("shard", 1), ("n", 1)))]
 
 
 FIRST: Final = Generation(1)
@@ -67,13 +69,22 @@ async def prepare(mongo: Mongo) -> None:
             continue  # another replica was quicker
 
 
-async def enter(tx: Tx, slot: int) -> Generation:
-    """The live generation, for a transaction that is to write to it. NotYet while a switch is near."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Into which generation a transaction writes, and as which write of its slot: they are numbered without gaps."""
+
+    generation: Generation
+    slot: int
+    number: int
+
+
+async def enter(tx: Tx, slot: int) -> Entry:
+    """Enter the live generation, for a transaction that is to write to it. NotYet while a switch is near."""
     row = await tx[SLOTS].find_one_and_update({"_id": slot}, {"$inc": {"writes": 1}}, session=tx.session)
     held_until = row.get("held_until")
     if held_until is not None and held_until > tx.now:
         raise NotYet("rebuild_switch", "another projection is about to take over")
-    return Generation(row["generation"])
+    return Entry(Generation(row["generation"]), slot, row["writes"] + 1)
 
 
 async def live(mongo: Mongo, session: Session | None = None) -> Generation:

@@ -1,34 +1,73 @@
 """What reporting does with what it hears: facts grow, figures change, names are noted, all in one transaction a batch.
 
-No event is marked as seen: a fact that an event does not make grow changes nothing. Each youth is loaded once and
-written at most once a batch.
+No event is marked as seen: a fact that an event does not make grow changes nothing. The facts of the youths at hand are
+kept in memory, so most batches read nothing from the store; a fact that another replica wrote meanwhile has another
+version there, and then the batch is joined to what the store has. While a batch is being written, the next ones are
+read and gathered, and are then written together: under load each youth is written less often.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from time import perf_counter
 
-from services.reporting import cells, generations, store
-from services.reporting.freshness import lost, positions_after
-from services.reporting.generations import Generation
-from services.reporting.projection import NOTHING, Change, Fact, ToFact, changes, join
+import structlog
+
+from services.reporting import cells, compact, generations, store
+from services.reporting.compact import Fact, Growth, Owner
+from services.reporting.deltas import of_sums
+from services.reporting.freshness import Position, lost
+from services.reporting.generations import Entry, Generation
+from services.reporting.measures import LEAF_SHIFT
+from services.reporting.memory import Memory
+from services.reporting.projection import Leaf, ToFact
+from services.reporting.reading import IGNORED, Gathered, Reading, advance
+from services.reporting.shards import shards_of
 from shared.bus import Log
 from shared.clock import random_id
-from shared.consumer import BatchConsumer, Received
+from shared.consumer import BatchConsumer, Received, comes_again
+from shared.crash_points import Point
+from shared.dead_letters import Refused
 from shared.envelope import Record
 from shared.events import Event, NetworkRegistered, PlatformRegistered, YouthEvent
-from shared.mongo import DuplicateKeyError, Mongo
-from shared.observability import Metrics, set_trace
+from shared.handling import NotYet
+from shared.mongo import DuplicateKeyError
+from shared.observability import Metrics, describe
 from shared.unit_of_work import Tx, UnitOfWork
+
+log = structlog.get_logger(__name__)
 
 Facts = Mapping[type[YouthEvent], ToFact]
 Registration = NetworkRegistered | PlatformRegistered
 Registrations = Mapping[type[Registration], str]
 
+_TRIES = 10
+_YOUTHS_AT_A_TIME = 500
+_YOUTHS_AT_ONCE = 2_000
+_FEW_RECORDS = 1_000
+
+
+@dataclass(slots=True)
+class _Batches:
+    """Batches that are written together: what they say, and what became of them."""
+
+    says: Gathered = field(default_factory=Gathered)
+    registered: dict[str, dict[str, Registration]] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    readable: list[bool] = field(default_factory=list)
+    taken: bool = False
+    error: BaseException | None = None
+
 
 class FactsConsumer(BatchConsumer):
     """Applies batches to the facts (`facts`: event -> what it says of its youth) and to the collections of names
-    (`registrations`: event -> collection), all of the generation that `into` names in the transaction.
+    (`registrations`: event -> collection), all of the generation that `into` enters in the transaction.
+
+    `on_batch` may be called again before it has returned: it reads at once, and writes in turn. `youths` bounds how
+    many facts are kept in memory.
     """
 
     def __init__(
@@ -37,79 +76,297 @@ class FactsConsumer(BatchConsumer):
         facts: Facts,
         registrations: Registrations,
         metrics: Metrics,
-        into: Callable[[Tx], Awaitable[Generation]],
+        into: Callable[[Tx], Awaitable[Entry]],
+        *,
+        youths: int,
     ) -> None:
         super().__init__(unit_of_work, [*facts, *registrations], metrics)
         self._into = into
         self._facts = facts
         self._registrations = registrations
+        self._reading = Reading()
+        self._memory = Memory(youths)
+        self._leaves: dict[Leaf | None, int] = {}
+        self._bases: dict[Owner | None, int] = {}
+        self._writing = asyncio.Lock()
+        self._gathering = _Batches()
+        self._busy = False
+
+    async def on_batch(self, records: Sequence[Record]) -> None:
+        """Make the records' effects durable, together with those of batches that wait as well. See `BatchConsumer`."""
+        began = perf_counter()
+        self._uow.reach(Point.BATCH_RECEIVED)
+        mine = self._read(records)
+        mine.readable = self._judge(records, mine.refused)
+        batches = self._gathering
+        _add(batches, mine)
+        async with self._writing:
+            if not batches.taken:
+                batches.taken = True
+                self._gathering = _Batches()
+                try:
+                    await self._write(batches)
+                except BaseException as error:
+                    batches.error = error
+                    # What was gathered behind it comes again as well, so that no position passes what failed.
+                    self._gathering.taken, self._gathering.error = True, error
+                    self._gathering = _Batches()
+                    raise
+        if batches.error is not None:
+            raise batches.error
+        self._metrics.batch_seconds.observe(perf_counter() - began)
 
     async def apply(self, events: Sequence[Received[Event]], records: Sequence[Record]) -> None:
         """Join what the events say to what is known, and note how far the topics are applied."""
-        learned = self._learned(events)
-        registered = self._registered(events)
-        positions = positions_after(events, records)
-        if events:
-            set_trace(events[0].envelope.trace)
+        batches = _Batches()
+        self._learn(events, batches)
+        for record in records:
+            advance(batches.says.positions, (record.topic, record.partition), Position(record.offset + 1))
+        async with self._writing:
+            await self._keep(batches)
+        self._tell(batches)
 
-        async def work(tx: Tx) -> None:
-            of = await self._into(tx)
-            known = await store.load(tx, of, learned)
-            grown: dict[str, Fact] = {}
-            changed: list[Change] = []
-            for youth_id, news in learned.items():
-                before = known.get(youth_id)
-                after = news if before is None else join(before, news)
-                if after != before:
-                    grown[youth_id] = after
-                    changed.extend(changes(before, after))
-            await store.save(tx, of, known, grown)
-            await store.add_changes(tx, of, changed)
-            for collection, newest in registered.items():
-                await store.register(tx, of, collection, newest)
-            await store.move(tx, of, positions)
+    def _read(self, records: Sequence[Record]) -> _Batches:
+        """What the records say; most are read at once, the others in the general way."""
+        read = _Batches(records=list(records))
+        left = self._reading.read(records, read.says)
+        if left:
+            good, read.refused = self._decode(left)
+            self._learn(good, read)
+        return read
 
-        if learned or registered or positions:
-            await self._uow.run(work)
-        self._count(events, "applied")
-
-    def _learned(self, events: Sequence[Received[Event]]) -> dict[str, Fact]:
-        """What the events say together of each youth."""
-        learned: dict[str, Fact] = {}
+    def _learn(self, events: Sequence[Received[Event]], into: _Batches) -> None:
+        says = into.says
         for event in events:
-            data = event.data
+            data, envelope, record = event.data, event.envelope, event.record
             if isinstance(data, YouthEvent):
-                news = self._facts[type(data)](data, event.envelope.time, event.envelope.id)
-                if news != NOTHING:
-                    before = learned.get(data.youth_id)
-                    learned[data.youth_id] = news if before is None else join(before, news)
-        return learned
+                news = compact.of_plain(self._facts[type(data)](data, envelope.time, envelope.id))
+                before = says.youths.get(data.youth_id)
+                says.youths[data.youth_id] = news if before is None else compact.join(before, news)
+            elif isinstance(data, NetworkRegistered | PlatformRegistered):
+                newest = into.registered.setdefault(self._registrations[type(data)], {})
+                _newer(newest, data)
+            says.counts[data.TYPE] += 1
+            place = record.topic, record.partition
+            if place in says.positions:
+                advance(says.positions, place, Position(0, envelope.time))
 
-    def _registered(self, events: Sequence[Received[Event]]) -> dict[str, dict[str, Registration]]:
-        """The newest registration of each network and platform among the events, by collection."""
-        registered: dict[str, dict[str, Registration]] = {}
-        for event in events:
-            data = event.data
-            if isinstance(data, NetworkRegistered | PlatformRegistered):
-                newest = registered.setdefault(self._registrations[type(data)], {})
-                before = newest.get(data.subject())
-                if before is None or before.version < data.version:
-                    newest[data.subject()] = data
-        return registered
+    async def _write(self, batches: _Batches) -> None:
+        """Set the broken records aside and make what the others say durable."""
+        await self._set_aside(batches.refused)
+        self._uow.reach(Point.BATCH_SET_ASIDE)
+        try:
+            await self._keep(batches)
+            self._tell(batches)
+        except Exception as error:
+            if comes_again(error) or not batches.says.counts:
+                raise
+            log.warning("batch_applied_one_by_one", records=len(batches.records), error=describe(error))
+            await self._write_one_by_one(batches)
+        self.readability.note(batches.readable)
+        self._uow.reach(Point.BATCH_APPLIED)
+        self._busy = self._busy or len(batches.records) >= _FEW_RECORDS
+        while self._memory.fresh() > self._memory.most_fresh and await self._settle():
+            pass
+
+    async def _write_one_by_one(self, batches: _Batches) -> None:
+        """Each record by itself: one that the store refuses becomes a dead letter, the others go on."""
+        for record in batches.records:
+            alone = self._read([record])
+            try:
+                await self._keep(alone)
+            except Exception as error:
+                if comes_again(error):
+                    raise
+                await self._give_up(record, error)
+            else:
+                self._tell(alone)
+        await self._keep(_Batches(Gathered(positions=batches.says.positions)))
+
+    def _tell(self, batches: _Batches) -> None:
+        for type_, count in batches.says.counts.items():
+            self._metrics.event(type_, "ignored" if type_ == IGNORED else "applied", count)
+
+    async def _keep(self, batches: _Batches) -> None:
+        """Write it, in one transaction; again where another replica has written to the same youths."""
+        says, memory = batches.says, self._memory
+        if not (says.youths or batches.registered or says.positions):
+            return
+        if memory.generation is None:
+            memory.begin(await generations.live(self._mongo))
+        shards = dict(zip(says.youths, shards_of(list(says.youths)), strict=True))
+        touched = set(shards.values())
+        for _ in range(_TRIES):
+            known = await self._known(shards, touched)
+            grown: dict[int, dict[str, Fact]] = {}
+            sums: dict[int, int] = {}
+            for number, (youth_id, news) in enumerate(says.youths.items(), start=1):
+                before = known.get(youth_id)
+                growth = compact.grow(before, news)
+                if growth is not None:
+                    grown.setdefault(shards[youth_id], {})[youth_id] = growth.after
+                    self._sum(before, growth, sums)
+                if number % _YOUTHS_AT_A_TIME == 0:
+                    await asyncio.sleep(0)  # queries are answered meanwhile
+            save = partial(self._save, batches=batches, grown=grown, sums=sums)
+            if await self._fenced(save, touched):
+                for shard, facts in grown.items():
+                    memory.shards[shard].writes += 1
+                    memory.shards[shard].fresh |= facts
+                return
+        raise NotYet("facts_moving", "other replicas write to the same youths")
+
+    async def _fenced(self, save: Callable[[Tx], Awaitable[None]], shards: Collection[int]) -> bool:
+        """Write by what is known of these shards. False when it is out of date: it is forgotten, to be read again."""
+        try:
+            await self._uow.run(save)
+        except store.Stale:
+            self._memory.forget(shards)
+            return False
+        except BaseException:
+            self._memory.forget(shards)  # it may be done all the same
+            raise
+        return True
+
+    async def _save(
+        self, tx: Tx, *, batches: _Batches, grown: Mapping[int, Mapping[str, Fact]], sums: Mapping[int, int]
+    ) -> None:
+        """Write what has grown, if the live generation is the one that it was compared with."""
+        says = batches.says
+        entry = await self._into(tx)
+        of = entry.generation
+        if of != self._memory.generation:
+            self._memory.begin(of)
+            raise store.Stale
+        await store.save(tx, of, self._writes(grown), grown)
+        names: dict[str, str] = {}
+        for collection, newest in batches.registered.items():
+            registered = await store.register(tx, of, collection, newest)
+            names |= registered if collection == "networks" else {}
+        await store.move(tx, of, says.positions)
+        await store.add_changes(tx, entry, of_sums(list(self._leaves), sums), says.positions, names)
+
+    def _writes(self, shards: Collection[int]) -> dict[int, int]:
+        return {shard: self._memory.shards[shard].writes for shard in shards}
+
+    async def _known(self, shards: Mapping[str, int], touched: set[int]) -> dict[str, Fact]:
+        """What is known of these youths: from memory, else from the store."""
+        memory, known, missing = self._memory, dict[str, Fact](), list[str]()
+        of = memory.generation or generations.FIRST
+        unknown = touched - memory.shards.keys()
+        if unknown:
+            memory.shards |= await store.load_shards(self._mongo, of, unknown)
+        for youth_id, shard in shards.items():
+            fact = memory.get(shard, youth_id)
+            if fact is None:
+                missing.append(youth_id)
+            else:
+                known[youth_id] = fact
+        if missing:
+            found = await store.load(self._mongo, of, missing)
+            for youth_id, fact in found.items():
+                memory.put(shards[youth_id], {youth_id: fact})
+            known |= found
+        return known
+
+    async def keep_settled(self, every_s: float) -> None:
+        """Settle what is fresh, whenever nothing much came in for so long; for as long as the service runs."""
+        while True:
+            self._busy = False
+            await asyncio.sleep(every_s)
+            while not self._busy and await self.settle_some():
+                pass
+
+    async def settle_some(self) -> bool:
+        """Write the fresh facts of some shards to their documents; False where there are none, or they are refused."""
+        async with self._writing:
+            return await self._settle()
+
+    async def _settle(self) -> bool:
+        shards = self._memory.fullest(_YOUTHS_AT_ONCE)
+        if not shards:
+            return False
+        try:
+            if await self._fenced(partial(self._save_settled, shards=shards), shards):
+                for shard in shards:
+                    self._memory.settle(shard)
+        except Exception as error:
+            if comes_again(error):
+                raise
+            # They are safe among the growths, and events are still to be counted.
+            log.error("facts_not_settled", shards=len(shards), error=describe(error))  # noqa: TRY400  no text
+            return False
+        return True
+
+    async def _save_settled(self, tx: Tx, *, shards: Collection[int]) -> None:
+        of = self._memory.generation
+        if of is None or not await self._still(tx, of):
+            raise store.Stale
+        await store.settle(tx, of, self._writes(shards), [self._memory.shards[shard].fresh for shard in shards])
+
+    async def _still(self, tx: Tx, generation: Generation) -> bool:
+        """Whether this is the generation to write to."""
+        return await generations.live(tx.mongo, tx.session) == generation
+
+    def _sum(self, before: Fact | None, growth: Growth, sums: dict[int, int]) -> None:
+        """Add up what a youth's growth changes in the figures."""
+        base = self._base(growth.after)
+        for place in growth.come:
+            sums[base | place] = sums.get(base | place, 0) + 1
+        if growth.gone and before is not None:
+            base = self._base(before)
+            for place in growth.gone:
+                sums[base | place] = sums.get(base | place, 0) - 1
+
+    def _base(self, fact: Fact) -> int:
+        """What the keys of a youth's figures begin with: the number of his leaf."""
+        owner = fact.assignment[3] if fact.assignment is not None else None
+        base = self._bases.get(owner)
+        if base is None:
+            number = self._leaves.setdefault(compact.leaf_of(fact), len(self._leaves))
+            self._bases[owner] = base = number << LEAF_SHIFT
+        return base
 
 
-def live() -> Callable[[Tx], Awaitable[Generation]]:
+def _add(batches: _Batches, mine: _Batches) -> None:
+    """Add a batch to those that it is written with."""
+    says, more = batches.says, mine.says
+    if not says.youths:
+        says.youths = more.youths
+    else:
+        for youth_id, news in more.youths.items():
+            before = says.youths.get(youth_id)
+            says.youths[youth_id] = news if before is None else compact.join(before, news)
+    says.counts.update(more.counts)
+    for place, position in more.positions.items():
+        advance(says.positions, place, position)
+    for collection, registrations in mine.registered.items():
+        newest = batches.registered.setdefault(collection, {})
+        for registration in registrations.values():
+            _newer(newest, registration)
+    batches.refused += mine.refused
+    batches.records += mine.records
+    batches.readable += mine.readable
+
+
+def _newer(newest: dict[str, Registration], registration: Registration) -> None:
+    before = newest.get(registration.subject())
+    if before is None or before.version < registration.version:
+        newest[registration.subject()] = registration
+
+
+def live() -> Callable[[Tx], Awaitable[Entry]]:
     """Into what is live, at a slot of this consumer's own."""
     slot = generations.slot_of(random_id())
 
-    async def into(tx: Tx) -> Generation:
+    async def into(tx: Tx) -> Entry:
         return await generations.enter(tx, slot)
 
     return into
 
 
 class Folding:
-    """Keeps the cells up to date with the changes. One replica at a time does it, for less work, not for exactness."""
+    """Keeps the changes few: folds them into the cells. One replica at a time does it, to do less, not to be exact."""
 
     def __init__(self, unit_of_work: UnitOfWork, every_s: float) -> None:
         self._uow = unit_of_work
@@ -139,11 +396,12 @@ class Folding:
 class LostLogs:
     """Notices when a topic was made anew, so that its lag is told from its beginning again."""
 
-    def __init__(self, mongo: Mongo, broker_log: Log, topics: Sequence[str], every_s: float) -> None:
-        self._mongo = mongo
+    def __init__(self, unit_of_work: UnitOfWork, broker_log: Log, topics: Sequence[str], every_s: float) -> None:
+        self._uow = unit_of_work
         self._broker_log = broker_log
         self._topics = topics
         self._every_s = every_s
+        self._into = live()
 
     async def run(self) -> None:
         """Look for as long as the service runs."""
@@ -153,6 +411,11 @@ class LostLogs:
 
     async def look(self) -> None:
         """Look now. Before anything is consumed it is exact: what is applied of a new log can only grow from 0."""
-        of = await generations.live(self._mongo)
-        positions = await store.positions(self._mongo, of)
-        await store.begin_again(self._mongo, of, lost(positions, await self._broker_log.end_offsets(self._topics)))
+        of = await generations.live(self._uow.mongo)
+        positions = await store.positions(self._uow.mongo, of)
+        found = lost(positions, await self._broker_log.end_offsets(self._topics))
+        if found:
+            await self._uow.run(lambda tx: self._begin_again(tx, found))
+
+    async def _begin_again(self, tx: Tx, found: Mapping[tuple[str, int], Position]) -> None:
+        await store.begin_again(tx, await self._into(tx), found)

@@ -37,7 +37,7 @@ def number_of(measure: str) -> int:
     """The number of a measure of `projection.Contribution`."""
     if measure.startswith("delay:"):
         _, name, days = measure.split(":")
-        return (DELAY_NAMES.index(name) + 1) << DELAY_SHIFT | min(int(days), DELAY_MASK)  # type: ignore[arg-type]
+        return (DELAY_NAMES.index(name) + 1) << DELAY_SHIFT | min(int(days), DELAY_MASK)
     return NUMBERS[measure]
 
 

@@ -19,9 +19,24 @@ class ReportingSettings(ServiceSettings):
         ge=1,
         description="Most records of one batch; the larger, the less often a youth is written while catching up.",
     )
+    batches_ahead: int = Field(
+        4,
+        ge=1,
+        description="Most batches in hand at once: those read while one is being written are then written together.",
+    )
+    facts_in_memory: int = Field(
+        400_000,
+        ge=1_000,
+        description="Of how many youths the facts are kept in memory, about 350 bytes each; the store has all.",
+    )
     fold_every_s: float = Field(
-        2.0,
+        10.0,
         gt=0,
-        description="How often the changes of the figures are folded into the cells; reads never wait for it.",
+        description="How often the changes of the figures are folded into the cells; no query waits for it.",
     )
     lost_logs_every_s: float = Field(10.0, gt=0, description="How often to look whether a topic was made anew.")
+    answer_age_s: float = Field(
+        0.1,
+        ge=0,
+        description="How long an answer is given again before it is made anew; 0: always anew.",
+    )

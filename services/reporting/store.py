@@ -1,8 +1,13 @@
 """What a batch writes: facts, the changes of the figures, how far the topics are applied, names of networks.
 
     facts       one document a youth, `_id` is the youth_id (shard key)
-    changes     one document or a few a batch: what it adds to the figures of which leaf and day; only ever inserted,
-                so that two replicas never write the same figure. Folded into `cells` later (`cells.py`).
+    shards      how often each group of youths was written (`shards.py`): a writer that knew older facts is refused
+    growths     one document a batch and shard, `_id` shard|n: facts that grew, whole, packed (`compact.pack`), which
+                are not in `facts` yet: newer than those there. A batch writes only these; what has gathered is settled into
+                `facts` now and then, so that a youth is written there less often than it grows
+    changes     one document a batch: what it adds to which figures (`deltas`), how far the topics are applied by it and
+                what networks are called. Only ever inserted, so that two replicas never write the same figure;
+                folded into `cells` later (`cells.py`). `slot` and `n` number them (`generations.py`)
     positions   one document a partition: the offset of the next record to apply, and the time of the last event
     networks, platforms   the latest registration of each, for labels
 
@@ -10,31 +15,86 @@ Each is of one generation of the projection (`generations.py`), which every func
 Days are ISO texts; times of facts are ISO texts in UTC with microseconds, as their order decides.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import Final
 
+from services.reporting import compact
+from services.reporting.compact import Fact
+from services.reporting.deltas import Deltas, of_sums
 from services.reporting.freshness import Partition, Position
-from services.reporting.generations import CHANGES, FACTS, FIRST, POSITIONS, PROJECTION, SLOTS, Generation
-from services.reporting.indicators import Step
-from services.reporting.projection import Assignment, Change, Dismissal, Fact, Leaf
+from services.reporting.generations import (
+    CHANGES,
+    FACTS,
+    FIRST,
+    GROWTHS,
+    POSITIONS,
+    PROJECTION,
+    SHARDS,
+    SLOTS,
+    Entry,
+    Generation,
+)
+from services.reporting.memory import Shard
 from shared.clock import event_id
 from shared.events import Event
-from shared.mongo import Document, InsertOne, Mongo, ReplaceOne, Session, UpdateOne, by_kind
+from shared.mongo import Document, Mongo, ReplaceOne, Session, UpdateOne
 from shared.unit_of_work import Tx
 
 COLLECTIONS: Final = (*PROJECTION, SLOTS, "builds")
 INDEXES: Final = tuple(FIRST.indexes())
 
-_MOST_FIGURES = 50_000  # of one document of `changes`, which MongoDB limits to 16 MB
+
+_OPTIONAL: Final = ("dismissal", "assignment")
 
 
-async def load(tx: Tx, of: Generation, youth_ids: Iterable[str]) -> dict[str, Fact]:
-    """The facts of those youths that are known."""
-    rows = await tx[of.collection(FACTS)].find({"_id": {"$in": list(youth_ids)}}, session=tx.session).to_list(None)
-    return {row["_id"]: fact_of(row) for row in rows}
+class Stale(Exception):
+    """Somebody else has written to these youths meanwhile: read them again."""
+
+
+async def load(mongo: Mongo, of: Generation, youth_ids: Collection[str]) -> dict[str, Fact]:
+    """The facts of those youths that the store has in its documents."""
+    rows = await mongo[of.collection(FACTS)].find({"_id": {"$in": list(youth_ids)}}).to_list(None)
+    return {row["_id"]: compact.of_document(row) for row in rows}
+
+
+async def load_shards(mongo: Mongo, of: Generation, shards: Collection[int]) -> dict[int, Shard]:
+    """How often these shards were written, and the facts of them that are not in documents yet."""
+    chosen = {"$in": list(shards)}
+    loaded = {shard: Shard(0, {}) for shard in shards}
+    # In this order: what is written after the numbers are read, shows when one writes.
+    async for row in mongo[of.collection(SHARDS)].find({"_id": chosen}):
+        loaded[row["_id"]].writes = row["n"]
+    async for row in _growths(mongo, of, {"shard": chosen}):
+        loaded[row["shard"]].fresh |= compact.unpack(row["facts"])
+    return loaded
+
+
+async def growths(mongo: Mongo, of: Generation, session: Session | None = None) -> dict[str, Fact]:
+    """The facts that are not in documents yet."""
+    fresh: dict[str, Fact] = {}
+    async for row in _growths(mongo, of, {}, session):
+        fresh |= compact.unpack(row["facts"])
+    return fresh
+
+
+def _growths(mongo: Mongo, of: Generation, query: Document, session: Session | None = None) -> AsyncIterator[Document]:
+    return mongo[of.collection(GROWTHS)].find(query, session=session).sort([("shard", 1), ("n", 1)])
+
+
+async def facts(mongo: Mongo, of: Generation, session: Session | None = None) -> AsyncIterator[tuple[str, Document]]:
+    """All facts as documents, in the order of identifiers."""
+    fresh = await growths(mongo, of, session)
+    waiting = deque(sorted(fresh))
+    async for row in mongo[of.collection(FACTS)].find({}, session=session).sort("_id", 1).batch_size(5_000):
+        while waiting and waiting[0] <= row["_id"]:
+            youth_id = waiting.popleft()
+            yield youth_id, compact.document(youth_id, fresh[youth_id])
+        if row["_id"] not in fresh:
+            yield row["_id"], row
+    for youth_id in waiting:
+        yield youth_id, compact.document(youth_id, fresh[youth_id])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,58 +110,67 @@ class Known:
 
 async def known(mongo: Mongo, of: Generation) -> Known:
     """How much is known."""
-    optional = [{"$cond": [{"$ifNull": [f"${name}", False]}, 1, 0]} for name in ("dismissal", "assignment")]
-    details = {"$add": [{"$size": {"$objectToArray": "$first"}}, *optional]}
-    counted = mongo.aggregate(
-        of.collection(FACTS), [{"$group": {"_id": None, "youths": {"$sum": 1}, "details": {"$sum": details}}}]
+    fresh = await growths(mongo, of)
+    settled = await _counted(mongo, of, {})
+    replaced = await _counted(mongo, of, {"_id": {"$in": list(fresh)}}) if fresh else Known()
+    details = sum(_details(compact.document("", fact)) for fact in fresh.values())
+    return Known(
+        settled.youths - replaced.youths + len(fresh),
+        settled.details - replaced.details + details,
     )
+
+
+def _details(document: Document) -> int:
+    return len(document["first"]) + sum(name in document for name in _OPTIONAL)
+
+
+async def _counted(mongo: Mongo, of: Generation, query: Document) -> Known:
+    optional = [{"$cond": [{"$ifNull": [f"${name}", False]}, 1, 0]} for name in _OPTIONAL]
+    details = {"$add": [{"$size": {"$objectToArray": "$first"}}, *optional]}
+    group = {"$group": {"_id": None, "youths": {"$sum": 1}, "details": {"$sum": details}}}
+    counted = mongo.aggregate(of.collection(FACTS), [{"$match": query}, group])
     return next(iter([Known(row["youths"], row["details"]) async for row in counted]), Known())
 
 
-async def save(tx: Tx, of: Generation, known: Mapping[str, Fact], grown: Mapping[str, Fact]) -> None:
-    """Write the grown facts whole; `known` holds those that were there before."""
-    if grown:
-        await tx[of.collection(FACTS)].bulk_write(
-            by_kind(
-                ReplaceOne({"_id": youth_id}, _document(youth_id, fact))
-                if youth_id in known
-                else InsertOne(_document(youth_id, fact))
-                for youth_id, fact in grown.items()
-            ),
-            session=tx.session,
-        )
+async def save(tx: Tx, of: Generation, writes: Mapping[int, int], grown: Mapping[int, Mapping[str, Fact]]) -> None:
+    """Write facts that grew, by shard. `writes` says how often each shard was written so far.
+
+    `Stale` where that is not so any more.
+    """
+    rows = [
+        {"_id": f"{shard}|{writes[shard] + 1}", "shard": shard, "n": writes[shard] + 1, "facts": compact.pack(facts)}
+        for shard, facts in grown.items()
+    ]
+    await _count(tx, of, writes)
+    await tx.mongo.insert(of.collection(GROWTHS), rows, tx.session)
 
 
-async def add_changes(tx: Tx, of: Generation, changes: Iterable[Change]) -> None:
-    """Write down what the batch adds to the figures; what cancels out is left away."""
-    sums: dict[tuple[Leaf | None, date, str], int] = defaultdict(int)
-    for leaf, day, measure, count in changes:
-        sums[leaf, day, measure] += count
-    days: dict[Leaf | None, dict[str, dict[str, int]]] = defaultdict(dict)
-    documents: list[Document] = []
-    figures = 0
-    for (leaf, day, measure), count in sums.items():
-        if count:
-            days[leaf].setdefault(day.isoformat(), {})[measure] = count
-            figures += 1
-            if figures == _MOST_FIGURES:
-                documents.append(_changes(days))
-                days.clear()
-                figures = 0
-    if days:
-        documents.append(_changes(days))
-    if documents:
-        await tx[of.collection(CHANGES)].insert_many(documents, session=tx.session)
+async def settle(tx: Tx, of: Generation, writes: Mapping[int, int], fresh: Sequence[Mapping[str, Fact]]) -> None:
+    """Write the fresh facts of these shards to their documents. `Stale` where a shard was written meanwhile."""
+    await _count(tx, of, writes)
+    documents: list[tuple[Document, Document]] = [
+        ({"_id": youth_id}, compact.document(youth_id, fact)) for facts in fresh for youth_id, fact in facts.items()
+    ]
+    await tx.mongo.update(of.collection(FACTS), documents, tx.session, upsert=True)
+    await tx[of.collection(GROWTHS)].delete_many({"shard": {"$in": list(writes)}}, session=tx.session)
 
 
-def _changes(days: Mapping[Leaf | None, Mapping[str, Mapping[str, int]]]) -> Document:
-    leaves = [{"leaf": None if leaf is None else list(leaf), "days": dict(of_leaf)} for leaf, of_leaf in days.items()]
-    return {"_id": event_id(), "leaves": leaves}
+async def _count(tx: Tx, of: Generation, writes: Mapping[int, int]) -> None:
+    counted: list[tuple[Document, Document]] = [
+        ({"_id": shard, "n": n}, {"$set": {"n": n + 1}}) for shard, n in writes.items()
+    ]
+    if not await tx.mongo.update(of.collection(SHARDS), counted, tx.session, upsert=True):
+        raise Stale
 
 
-def leaf_of(row: Document) -> Leaf | None:
-    """The leaf of one entry of a document of `changes`."""
-    return None if row["leaf"] is None else Leaf(*row["leaf"])
+async def add_changes(
+    tx: Tx, entry: Entry, figures: Deltas, positions: Mapping[Partition, Position], names: Mapping[str, str]
+) -> None:
+    """Write down what the batch adds to the figures, how far it goes, and what it calls networks."""
+    told = [[topic, number, to.next_offset, to.last_event_time] for (topic, number), to in positions.items()]
+    number = {"slot": entry.slot, "n": entry.number}
+    row = {"_id": event_id(), **number, **figures.document(), "positions": told, "names": dict(names)}
+    await tx[entry.generation.collection(CHANGES)].insert_one(row, session=tx.session)
 
 
 async def move(tx: Tx, of: Generation, positions: Mapping[Partition, Position]) -> None:
@@ -133,18 +202,23 @@ async def positions(mongo: Mongo, of: Generation, session: Session | None = None
     }
 
 
-async def begin_again(mongo: Mongo, of: Generation, lost: Mapping[Partition, Position]) -> None:
+async def begin_again(tx: Tx, entry: Entry, lost: Mapping[Partition, Position]) -> None:
     """Count these partitions from 0 again, unless they have moved on meanwhile."""
+    begun: dict[Partition, Position] = {}
     for (topic, partition), position in lost.items():
-        await mongo[of.collection(POSITIONS)].update_one(
-            {"_id": f"{topic}|{partition}", "next": position.next_offset}, {"$set": {"next": 0}}
+        found = await tx[entry.generation.collection(POSITIONS)].update_one(
+            {"_id": f"{topic}|{partition}", "next": position.next_offset}, {"$set": {"next": 0}}, session=tx.session
         )
+        if found.modified_count:
+            begun[topic, partition] = Position(0)
+    if begun:
+        await add_changes(tx, entry, of_sums([], {}), begun, {})
 
 
-async def register(tx: Tx, of: Generation, name: str, registrations: Mapping[str, Event]) -> None:
-    """Keep the registrations that are newer than what is known, by `version`."""
+async def register(tx: Tx, of: Generation, name: str, registrations: Mapping[str, Event]) -> dict[str, str]:
+    """Keep the registrations that are newer than what is known, by `version`; the names of those, by identifier."""
     if not registrations:
-        return
+        return {}
     collection = of.collection(name)
     newest: dict[str, Document] = {key: event.model_dump(mode="json") for key, event in registrations.items()}
     query = {"_id": {"$in": list(newest)}}
@@ -157,45 +231,10 @@ async def register(tx: Tx, of: Generation, name: str, registrations: Mapping[str
             ordered=False,
             session=tx.session,
         )
+    return {key: document["name"] for key, document in newest.items()}
 
 
 async def names(mongo: Mongo, of: Generation, name: str, session: Session | None = None) -> dict[str, str]:
     """The names of the networks, or of the platforms, by code."""
     rows = mongo[of.collection(name)].find({}, {"name": 1}, session=session)
     return {row["_id"]: row["name"] async for row in rows}
-
-
-def _document(youth_id: str, fact: Fact) -> Document:
-    document: Document = {"_id": youth_id, "first": {step: day.isoformat() for step, day in fact.first.items()}}
-    if fact.last_detected is not None:
-        document["last_detected"] = fact.last_detected.isoformat()
-    if fact.dismissal is not None:
-        document["dismissal"] = _plain(fact.dismissal)
-    if fact.assignment is not None:
-        document["assignment"] = _plain(fact.assignment)
-    return document
-
-
-def _plain(stamped: Dismissal | Assignment) -> Document:
-    plain: Document = dict(zip(stamped._fields, stamped, strict=True))
-    plain["on"], plain["time"] = stamped.on.isoformat(), stamped.time.astimezone(UTC).isoformat(timespec="microseconds")
-    return plain
-
-
-def fact_of(row: Document) -> Fact:
-    """The fact that a document holds."""
-    first: dict[Step, date] = {step: date.fromisoformat(day) for step, day in row["first"].items()}
-    last_detected = row.get("last_detected")
-    return Fact(
-        first,
-        None if last_detected is None else date.fromisoformat(last_detected),
-        Dismissal(**_stamped(row["dismissal"])) if "dismissal" in row else None,
-        Assignment(**_stamped(row["assignment"])) if "assignment" in row else None,
-    )
-
-
-def _stamped(document: Document) -> Document:
-    return document | {
-        "on": date.fromisoformat(document["on"]),
-        "time": datetime.fromisoformat(document["time"]),
-    }

@@ -1,19 +1,23 @@
 """One service's connection to the broker: its subscriptions, and its producer."""
 
 import asyncio
+import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from itertools import chain
+from typing import Any, cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
-from shared.bus.log import Log, record_of
+from shared.bus.log import Log
 from shared.crash_points import Point, Reach, pass_by
 from shared.ending import asked_to_end
 from shared.envelope import Envelope, Record, to_headers
@@ -23,7 +27,7 @@ from shared.watch import Look
 
 log = structlog.get_logger(__name__)
 
-OnBatch = Callable[[Sequence[Record]], Awaitable[None]]
+OnBatch = Callable[[Sequence[Record]], Coroutine[Any, Any, None]]
 BusError = KafkaError
 
 _FIRST_PAUSE_S = 0.1
@@ -38,6 +42,7 @@ class Progress:
     group: str
     failures: int = 0
     in_hand_since: float | None = None
+    ending: bool = False
 
 
 class _Deals(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -57,6 +62,138 @@ class _Deals(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     def still(self, deal: int | None) -> bool:
         """Whether what was read in `deal` may still be committed or read again by this consumer."""
         return deal is not None and deal == self.held
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Records in hand: the deal they were read in, and the task that makes their effects durable."""
+
+    raw: Sequence["ConsumerRecord[bytes, bytes]"]
+    deal: int | None
+    task: "asyncio.Task[None]"
+
+    def begins(self) -> dict[TopicPartition, int]:
+        """The first offset of each partition."""
+        begins = {(item.topic, item.partition): item.offset for item in reversed(self.raw)}
+        return {TopicPartition(*place): offset for place, offset in begins.items()}
+
+    def ends(self) -> dict[TopicPartition, int]:
+        """The offset after the last of each partition."""
+        ends = {(item.topic, item.partition): item.offset for item in self.raw}
+        return {TopicPartition(*place): offset + 1 for place, offset in ends.items()}
+
+
+@dataclass
+class _Burst:
+    """Works off what one subscription has to read: some batches at once, committed in order. See `Bus.subscribe`."""
+
+    progress: Progress
+    deals: _Deals
+    on_batch: OnBatch
+    records: int
+    ahead: int
+    reach: Reach
+
+    async def run(self, consumer: AIOKafkaConsumer, raw: Sequence["ConsumerRecord[bytes, bytes]"]) -> None:
+        """Work off these records, and what can be read meanwhile."""
+        in_hand: deque[_Batch] = deque()
+        try:
+            while raw:
+                in_hand.append(self._begin(raw))
+                raw = ()
+                if len(in_hand) < self.ahead:
+                    raw = await self._more(consumer)
+                while in_hand and (not raw or len(in_hand) >= self.ahead or in_hand[0].task.done()):
+                    if not await self._settle(consumer, in_hand):
+                        return
+                    if not raw and self.ahead > 1:
+                        raw = await self._more(consumer)
+        finally:
+            self.progress.in_hand_since = None
+            await _abandon(in_hand)
+
+    def _begin(self, raw: Sequence["ConsumerRecord[bytes, bytes]"]) -> _Batch:
+        self.progress.in_hand_since = self.progress.in_hand_since or time.monotonic()
+        # A record as aiokafka has it is a record as we have it: no copy.
+        task = asyncio.ensure_future(self.on_batch(cast("Sequence[Record]", raw)))
+        return _Batch(raw, self.deals.held, task)
+
+    async def _more(self, consumer: AIOKafkaConsumer) -> Sequence["ConsumerRecord[bytes, bytes]"]:
+        """What can be read without waiting."""
+        if self.progress.ending:
+            return ()
+        try:
+            found = await consumer.getmany(timeout_ms=0, max_records=self.records)
+        except KafkaError:
+            return ()  # who waits for more meets it again
+        return list(chain.from_iterable(found.values()))
+
+    async def _settle(self, consumer: AIOKafkaConsumer, in_hand: deque[_Batch]) -> bool:
+        """Wait for the oldest batch and commit it; False when it failed, and with it all that are in hand."""
+        batch = in_hand[0]
+        try:
+            await batch.task
+        except (Exception, asyncio.CancelledError) as error:
+            # Whatever it is, the batch must come again.
+            if isinstance(error, asyncio.CancelledError) and asked_to_end():
+                raise
+            await self._failed(consumer, in_hand, error)
+            return False
+        in_hand.popleft()
+        self.progress.failures = 0
+        self.progress.in_hand_since = time.monotonic() if in_hand else None
+        if not self.deals.still(batch.deal):
+            # Another replica may have come further meanwhile: this commit, once valid again, would move it back.
+            log.info("commit_left_out", topics=self.progress.topics, records=len(batch.raw))
+            return True
+        try:
+            await consumer.commit(batch.ends())
+        except KafkaError as error:
+            # The partitions went to another replica meanwhile: it sees these records again, without effect.
+            log.info("commit_refused", topics=self.progress.topics, error=describe(error))
+        self.reach(Point.BATCH_COMMITTED)
+        return True
+
+    async def _failed(self, consumer: AIOKafkaConsumer, in_hand: deque[_Batch], error: BaseException) -> None:
+        """Let go of all that is in hand, pause, and go back to the first record of each partition."""
+        batches = list(in_hand)
+        await _abandon(in_hand)
+        self.progress.failures += 1
+        pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(self.progress.failures, 10))
+        log.warning(
+            "batch_failed",
+            topics=self.progress.topics,
+            records=sum(len(batch.raw) for batch in batches),
+            error=describe(error),
+            pause_s=pause,
+        )
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 jitter
+        begins: dict[TopicPartition, int] = {}
+        for batch in reversed(batches):
+            if self.deals.still(batch.deal):
+                begins |= batch.begins()
+        for partition, offset in begins.items():
+            with contextlib.suppress(IllegalStateError):  # it went to another replica just now
+                consumer.seek(partition, offset)
+
+
+async def _abandon(in_hand: deque[_Batch]) -> None:
+    """End the tasks of these batches, and forget them."""
+    for batch in in_hand:
+        batch.task.cancel()
+    await asyncio.gather(*(batch.task for batch in in_hand), return_exceptions=True)
+    in_hand.clear()
+
+
+class _JoinsLater(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
+    """Joins its group once it has started: aiokafka's own waits for that, which a dead member can hold up a session."""
+
+    def subscribe(self, **subscription: Any) -> None:
+        self._join = partial(super().subscribe, **subscription)
+
+    async def start(self) -> None:
+        await super().start()
+        self._join()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +226,13 @@ class Bus:
         self.log = Log(settings)
         self.subscriptions: list[Progress] = []
 
-    def subscribe(self, topics: Sequence[str], group: str, on_batch: OnBatch) -> None:
+    def subscribe(self, topics: Sequence[str], group: str, on_batch: OnBatch, *, ahead: int = 1) -> None:
         """Hand the topics' records to `on_batch`, in order per partition, until it has returned without an error.
 
         `on_batch` must have made its effects durable when it returns. When it raises, the batch comes again after a
-        pause that grows to five seconds; nothing is committed before.
+        pause that grows to five seconds; nothing is committed before. While there is more to read, up to `ahead`
+        batches are handed over before the first has returned, so that one is read while another is being written;
+        they are committed in their order, and when one fails those after it come again too.
         """
         progress = Progress(tuple(topics), group)
         self.subscriptions.append(progress)
@@ -114,55 +253,29 @@ class Bus:
             parser=_raw_parser,
             decoder=_raw_decoder,
         )
+        burst = _Burst(progress, deals, on_batch, self._settings.batch_records, ahead, self._reach)
 
         async def consume(message: KafkaMessage) -> None:
-            raw: Sequence[ConsumerRecord[bytes, bytes]] = message.raw_message
-            progress.in_hand_since = time.monotonic()
-            deal = deals.held
-            try:
-                await on_batch([record_of(item) for item in raw])
-            except (Exception, asyncio.CancelledError) as error:
-                # Whatever it is, the batch must come again.
-                if isinstance(error, asyncio.CancelledError) and asked_to_end():
-                    raise
-                progress.failures += 1
-                pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(progress.failures, 10))
-                log.warning("batch_failed", topics=topics, records=len(raw), error=describe(error), pause_s=pause)
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 jitter
-                if deals.still(deal):
-                    await message.nack()
-                return
-            finally:
-                progress.in_hand_since = None
-            progress.failures = 0
-            if not deals.still(deal):
-                # Another replica may have come further meanwhile: this commit, once valid again, would move it back.
-                log.info("commit_left_out", topics=topics, records=len(raw))
-                return
-            ends: dict[TopicPartition, int] = {}
-            for item in raw:
-                ends[TopicPartition(item.topic, item.partition)] = item.offset + 1
-            try:
-                await message.consumer.commit(ends)  # type: ignore[call-arg]  # FastStream's protocol is narrower
-            except KafkaError as error:
-                # The partitions went to another replica meanwhile: it sees these records again, without effect.
-                log.info("commit_refused", topics=topics, error=describe(error))
-            self._reach(Point.BATCH_COMMITTED)
+            await burst.run(cast("AIOKafkaConsumer", message.consumer), message.raw_message)
 
         subscriber(consume)
 
     async def start(self) -> None:
-        """Connect, and start to consume."""
-        await self._broker.connect()
-        # Side by side: joining a group may take seconds.
-        starts = [subscriber.start() for subscriber in self._broker.subscribers]
-        failed = [each for each in await asyncio.gather(*starts, return_exceptions=True) if each is not None]
-        if failed:
-            await self.stop_consuming()  # so that a start may be tried again
-            raise failed[0]
+        """Connect, and start to consume; the groups are joined meanwhile. BusError when no broker answers."""
+        await self.log.topics()  # or FastStream would leave the producer behind that it could not connect
+        try:
+            builder = cast("partial[AIOKafkaConsumer]", await self._broker.connect())
+            self._broker.config.broker_config.builder = partial(_JoinsLater, **builder.keywords)
+            for subscriber in self._broker.subscribers:
+                await subscriber.start()
+        except BaseException:
+            await self._broker.stop()  # so that a start may be tried again
+            raise
 
     async def stop_consuming(self) -> None:
-        """Finish the batch in hand, commit it and leave the groups; publishing still works."""
+        """Finish the batches in hand, commit them and leave the groups; publishing still works."""
+        for progress in self.subscriptions:
+            progress.ending = True
         for subscriber in self._broker.subscribers:
             await subscriber.stop()
 
@@ -206,9 +319,10 @@ class Bus:
 
     async def start_anew(self, number: int) -> None:
         """Stop subscription `number`, by force where it does not end, and start it with a connection of its own."""
-        subscriber = self._broker.subscribers[number]
+        subscriber, progress = self._broker.subscribers[number], self.subscriptions[number]
+        progress.ending = True
         await subscriber.stop()
-        self.subscriptions[number].in_hand_since = None
+        progress.ending, progress.in_hand_since = False, None
         await subscriber.start()
 
     def assignment(self) -> dict[str, int]:

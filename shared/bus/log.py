@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.fetch import FetchRequest
 
 from shared.bus.clients import ANSWER_MS, admin_client, to_the_end
@@ -45,6 +46,7 @@ class Log:
         self._consumers: list[AIOKafkaConsumer] = []
         self._admin: AIOKafkaAdminClient | None = None
         self._counts: dict[str, int] = {}
+        self._tracked: set[str] = set()
         self._observing = asyncio.Lock()
 
     async def close(self) -> None:
@@ -115,14 +117,18 @@ class Log:
 
     async def _partition_counts(self, topics: Sequence[str]) -> dict[str, int]:
         """How many partitions each topic has; a topic's number is asked for once and, as it never falls, kept."""
-        unknown = sorted(set(topics) - set(self._counts))
+        unknown = set(topics) - set(self._counts)
         if unknown:
-            admin = await admin_client(self._settings)
-            try:
-                described = await admin.describe_topics(unknown)
-            finally:
-                await admin.close()
-            self._counts |= {each["topic"]: len(each["partitions"]) for each in described if each["partitions"]}
+            # The observer then knows who leads their partitions, too: else every first question for their offsets
+            # would go in search of it, topic by topic, with pauses.
+            client = (await self._observer())._client  # noqa: SLF001  it tracks topics only by a subscription
+            self._tracked |= unknown
+            client.set_topics(self._tracked)
+            if not await client.force_metadata_update():
+                raise KafkaConnectionError("no broker answered which partitions there are")
+            for topic in unknown:
+                if numbers := client.cluster.partitions_for_topic(topic):
+                    self._counts[topic] = len(numbers)
         return {topic: self._counts[topic] for topic in topics if topic in self._counts}
 
     async def _observer(self) -> AIOKafkaConsumer:

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.reporting.app import TOPICS, app
-from services.reporting.generations import FACTS, FIRST
+from services.reporting.generations import CHANGES, FIRST
 from services.reporting.settings import ReportingSettings
 from shared.bus import ensure_topics
+from shared.events import DropoutDetected, YouthTransferred
 from shared.mongo import Mongo
 from tests.backends import Kafka
 from tests.support.lives import population
@@ -33,25 +34,31 @@ async def test_others_of_its_batch_count_the_lag_comes_to_0_and_a_replay_counts_
     settings: ReportingSettings, mongo: Mongo
 ) -> None:
     events = population(30, seed=5)
-    poisoned = {events[0].event.youth_id, events[-1].event.youth_id}
-    facts = FIRST.collection(FACTS)
+    detection = next(happened.event for happened in events if isinstance(happened.event, DropoutDetected))
+    leaf = [detection.academie, detection.departement, detection.network_id]
+    changes = FIRST.collection(CHANGES)
     async with running(app(settings)) as client:
-        refuse = {"_id": {"$nin": sorted(poisoned)}}
-        await mongo.db.command({"collMod": facts, "validator": refuse})
+        await mongo.db.command({"collMod": changes, "validator": {"leaves": {"$nin": [leaf]}}})
         await send(settings, events)
         topics = {happened.event.TOPIC for happened in events}
         await eventually(lambda: caught_up(client, last=sorted(topics)), within_s=20, what="no lag")
         dead = (await client.get("/v1/dead-letters", params={"limit": 500})).json()["items"]
-        theirs = [happened for happened in events if happened.event.youth_id in poisoned]
-        others = [happened for happened in events if happened.event.youth_id not in poisoned]
-        assert len(dead) == len(theirs)
         assert {item["code"] for item in dead} == {"not_applicable"}
-        await assert_equals_plain_count(client, others)
+        refused = {item["headers"]["ce_id"] for item in dead}
+        assert len(refused) == len(dead)
+        # Only what would bring a youth there.
+        assert 0 < len(refused)
+        assert refused <= {
+            happened.id
+            for happened in events
+            if isinstance(happened.event, DropoutDetected | YouthTransferred) and happened.event.network_id == leaf[2]
+        }
+        await assert_equals_plain_count(client, [happened for happened in events if happened.id not in refused])
 
-        await mongo.db.command({"collMod": facts, "validator": {}})
-        for replayed in (len(theirs), 0):
+        await mongo.db.command({"collMod": changes, "validator": {}})
+        for replayed in (len(dead), 0):
             answer = (await client.post("/v1/dead-letters/replay", json={"limit": 500})).json()
             assert (answer["replayed"], answer["failed"]) == (replayed, {})
         again = (await client.post("/v1/dead-letters/replay", json={"state": "replayed", "limit": 500})).json()
-        assert again["replayed"] == len(theirs)
+        assert again["replayed"] == len(dead)
         await assert_equals_plain_count(client, events)

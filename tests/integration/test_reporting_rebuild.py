@@ -2,20 +2,23 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
-from services.reporting import cells, generations, store
+from services.reporting import board, cells, deltas, generations, store
 from services.reporting.app import FACTS, REGISTRATIONS, TOPICS, app
 from services.reporting.figures import LEVELS, Period, figures
-from services.reporting.generations import Generation
+from services.reporting.generations import Entry, Generation
 from services.reporting.handlers import FactsConsumer, live
+from services.reporting.measures import NUMBERS
 from services.reporting.rebuild import Build, BuildConsumer, Ended
 from services.reporting.settings import ReportingSettings
 from shared.bus import ensure_topics
@@ -129,17 +132,22 @@ async def test_a_verification_finds_every_drift_and_a_rebuild_mends_it(settings:
         mongo = store_of(client)
 
         async def folded() -> bool:
-            return await mongo["changes"].count_documents({}) == 0
+            return not any([await mongo[name].count_documents({}) for name in ("changes", "growths")])
 
         await eventually(folded)
         youths = [row["_id"] async for row in mongo["facts"].find({"first.detected": {"$exists": True}}).sort("_id", 1)]
         await mongo["facts"].update_one({"_id": youths[0]}, {"$set": {"first.detected": "2012-01-01"}})
         await mongo["facts"].delete_one({"_id": youths[1]})
         await mongo["facts"].insert_one({"_id": "nobody", "first": {}})
-        cell = await mongo["cells"].find_one({"level": "national", "total.detected": {"$gt": 0}}, sort=[("_id", 1)])
+        cell = await mongo["cells"].find_one({"_id": {"$regex": r"^24\|"}}, sort=[("_id", 1)])
         assert cell is not None
-        day = next(day for day, measures in sorted(cell["days"].items()) if "detected" in measures)
-        await mongo["cells"].update_one({"_id": cell["_id"]}, {"$inc": {f"days.{day}.detected": 1}})
+        figures_of = deltas.of_document(cell)
+        place = int(np.flatnonzero(figures_of.measures == NUMBERS["detected"])[0])
+        figures_of.counts[place] += 1
+        await mongo["cells"].replace_one({"_id": cell["_id"]}, figures_of.document())
+        leaf = figures_of.leaves[figures_of.leaf_numbers[place]]
+        assert leaf is not None
+        day = date.fromordinal(int(figures_of.days[place])).isoformat()
 
         found = await ended(client, "verification")
         assert found["state"] == "done"
@@ -147,9 +155,15 @@ async def test_a_verification_finds_every_drift_and_a_rebuild_mends_it(settings:
         assert {item["youth_id"] for item in items if "youth_id" in item} == {youths[0], youths[1], "nobody"}
         [changed] = [item for item in items if item.get("youth_id") == youths[0]]
         assert (changed["field"], changed["live"]["detected"]) == ("first", "2012-01-01")
-        [figure] = [item for item in items if "measure" in item]
-        assert (figure["level"], figure["day"], figure["measure"]) == ("national", f"{cell['month']}-{day}", "detected")
-        assert figure["live"] == figure["recomputed"] + 1
+        wrong = [item for item in items if "measure" in item]
+        assert {(item["level"], item["code"]) for item in wrong} == {
+            ("national", "FR"),
+            ("academie", leaf.academie),
+            ("departement", leaf.departement),
+            ("network", leaf.network_id),
+        }
+        for item in wrong:
+            assert (item["day"], item["measure"], item["live"]) == (day, "detected", item["recomputed"] + 1)
         assert found["differences"]["total"] == len(items)
 
         # More youths are live than the log tells of: a rebuild says so before it takes anybody away.
@@ -228,10 +242,10 @@ async def test_a_build_whose_turn_another_has_taken_does_not_switch(settings: Re
         service = service_of(client)
         new = Generation(7)
 
-        async def into(_tx: Tx) -> Generation:
-            return new
+        async def into(_tx: Tx) -> Entry:
+            return Entry(new, slot=-1, number=0)
 
-        consumer = BuildConsumer(service.unit_of_work, FACTS, REGISTRATIONS, Metrics("build"), into)
+        consumer = BuildConsumer(service.unit_of_work, FACTS, REGISTRATIONS, Metrics("build"), into, youths=1_000)
         document: Document = {"_id": "stalled", "kind": "rebuild", "anyway": True, "read": 0, "of": 0}
         topics = [settings.topic(name) for name in TOPICS]
         build = Build(service.unit_of_work, service.bus.log, topics, consumer, document, new, Generation(1))
@@ -329,7 +343,7 @@ async def test_no_batch_gets_into_the_old_generation_once_the_new_one_is_live(mo
 
     async def replica(mine: list[Happened]) -> None:
         nonlocal applying
-        consumer = FactsConsumer(unit_of_work, FACTS, REGISTRATIONS, Metrics("reporting"), live())
+        consumer = FactsConsumer(unit_of_work, FACTS, REGISTRATIONS, Metrics("reporting"), live(), youths=1_000)
         for begin in range(0, len(mine), 4):
             await consumer.apply(received(mine[begin : begin + 4]), [])
             await asyncio.sleep(0.06)
@@ -362,7 +376,7 @@ async def test_no_batch_gets_into_the_old_generation_once_the_new_one_is_live(mo
         """No answer is of a generation that is being dropped, half or wholly gone."""
         before = 0
         while applying:
-            tally = (await cells.read(mongo, ("national",), Period())).tallies["national", "FR"]
+            tally = (await board.load(mongo)).snapshot(("national",), Period()).tallies.get(("national", "FR"), Counter())
             now = tally["detected"] + tally["dismissed"]
             assert now >= before
             before = now
@@ -375,7 +389,7 @@ async def test_no_batch_gets_into_the_old_generation_once_the_new_one_is_live(mo
     assert await generations.live(mongo) == Generation(last)
     while await cells.fold(unit_of_work):
         pass
-    snapshot = await cells.read(mongo, LEVELS, Period())
+    snapshot = (await board.load(mongo)).snapshot(LEVELS, Period())
     counted = {unit: figures(tally, ("activity", "cohort")) for unit, tally in snapshot.tallies.items()}
     expected = oracle.indicators(events)
     assert {unit: row for unit, row in counted.items() if row != oracle.NOBODY} == {

@@ -1,6 +1,7 @@
 """Reporting on a real store and broker: whatever comes, and however, the indicators are a plain count of the events."""
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -9,12 +10,13 @@ from datetime import UTC, date, datetime
 import pytest
 
 from deploy.local import free_port
-from services.reporting import cells, generations, store
+from services.reporting import board, cells, generations, store
 from services.reporting.answers import Answers
 from services.reporting.app import FACTS, REGISTRATIONS, TOPICS, app
+from services.reporting.board import Board
 from services.reporting.figures import LEVELS, Period, figures
 from services.reporting.freshness import Position
-from services.reporting.generations import FIRST
+from services.reporting.generations import FIRST, Entry
 from services.reporting.handlers import FactsConsumer, live
 from services.reporting.queries import IndicatorsQuery
 from services.reporting.settings import ReportingSettings
@@ -103,7 +105,8 @@ async def test_two_replicas_count_shuffled_doubled_and_late_events_among_poison_
         second = await replicas.enter_async_context(running(app(settings)))
         await produce(settings.kafka_bootstrap, topics["referral.events"], *POISON, UNKNOWN_TYPE)
         await send(settings, stream[half:])
-        await eventually(lambda: caught_up(second), within_s=30)
+        for replica in (first, second):  # each follows the store by itself
+            await eventually(lambda replica=replica: caught_up(replica), within_s=30)  # type: ignore[misc]
         await assert_equals_plain_count(first, events)
         await assert_equals_plain_count(second, events)
 
@@ -174,7 +177,7 @@ async def test_replicas_that_write_the_same_youths_at_the_same_moment_agree_with
     rng = random.Random(11)
 
     async def replica(mine: list[Happened]) -> None:
-        consumer = FactsConsumer(unit_of_work, FACTS, REGISTRATIONS, Metrics("reporting"), live())
+        consumer = FactsConsumer(unit_of_work, FACTS, REGISTRATIONS, Metrics("reporting"), live(), youths=1_000)
         for begin in range(0, len(mine), 40):
             batch = received(mine[begin : begin + 40])
             await consumer.apply(batch, [event.record for event in batch])
@@ -186,7 +189,7 @@ async def test_replicas_that_write_the_same_youths_at_the_same_moment_agree_with
     for folded in (False, True):
         while folded and await cells.fold(unit_of_work):
             pass
-        snapshot = await cells.read(unit_of_work.mongo, LEVELS, Period())
+        snapshot = (await board.load(unit_of_work.mongo)).snapshot(LEVELS, Period())
         counted = {unit: figures(tally, ("activity", "cohort")) for unit, tally in snapshot.tallies.items()}
         assert {unit: row for unit, row in counted.items() if row != oracle.NOBODY} == {
             unit: row for unit, row in expected.items() if row != oracle.NOBODY
@@ -199,7 +202,8 @@ async def test_positions_never_move_back_but_begin_again_when_the_log_was_lost(u
     await unit_of_work.run(lambda tx: store.move(tx, FIRST, {partition: Position(50)}))
     await unit_of_work.run(lambda tx: store.move(tx, FIRST, {partition: Position(20)}))
     assert (await store.positions(unit_of_work.mongo, FIRST))[partition].next_offset == 50
-    await store.begin_again(unit_of_work.mongo, FIRST, {partition: Position(50)})
+    entry = Entry(FIRST, slot=0, number=1)
+    await unit_of_work.run(lambda tx: store.begin_again(tx, entry, {partition: Position(50)}))
     await unit_of_work.run(lambda tx: store.move(tx, FIRST, {partition: Position(3)}))
     assert (await store.positions(unit_of_work.mongo, FIRST))[partition].next_offset == 3
 
@@ -223,7 +227,10 @@ async def test_figures_are_answered_without_a_lag_while_the_broker_is_away(
 ) -> None:
     away = settings.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{free_port()}"})
     names = {settings.topic(name): name for name in TOPICS}
-    answer = await Answers(unit_of_work.mongo, Log(away), Units(load()), names, utc_now)(IndicatorsQuery())
+    board = Board(unit_of_work.mongo)
+    await board.load()
+    answers = Answers(board, Log(away), Units(load()), names, clock=utc_now, answer_age_s=0)
+    answer = json.loads((await answers(IndicatorsQuery())).body)
     assert [source["lag"] for source in answer["sources"]] == [None, None, None]
     assert [row["code"] for row in answer["rows"]] == ["FR"]
 

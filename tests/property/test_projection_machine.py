@@ -8,11 +8,11 @@ from datetime import date
 
 import pytest
 
-from services.reporting import cells, generations, store
+from services.reporting import board, cells, generations, store
 from services.reporting.app import FACTS, REGISTRATIONS, TOPICS
 from services.reporting.builds import Builds
 from services.reporting.figures import LEVELS, Period, Tally, Unit, units_of
-from services.reporting.generations import Generation
+from services.reporting.generations import Entry, Generation
 from services.reporting.handlers import FactsConsumer, live
 from services.reporting.projection import NOTHING, Change, Fact, changes, join
 from services.reporting.rebuild import BuildConsumer
@@ -27,10 +27,10 @@ from shared.unit_of_work import OUTBOX_INDEXES, Tx, UnitOfWork
 from tests.support.machines import Death, Fate, Stage, TestClock, run_machine, store_of
 from tests.support.probe import eventually
 from tests.support.projection_machine import AFTER_COMMIT, GrowingLog, Projection, World
+from tests.support.reporting import plain_fact
 
 METRICS = Metrics("projection-machine")
 MODELS = {model.TYPE: model for model in FACTS}
-LIVE = live()
 
 
 class InMemory(World):
@@ -169,31 +169,47 @@ class InTheStore(World):
         self._clock = TestClock()
         stage.clear(keep=generations.SLOTS)
         stage.run(generations.release(stage.mongo))
-        self._fates = [Fate(), Fate()]
+        self._replicas: list[tuple[Fate, FactsConsumer]] = [self._begun(), self._begun()]
 
     def _unit_of_work(self, fate: Fate) -> UnitOfWork:
         return UnitOfWork(self._stage.mongo, "reporting", clock=self._clock, reach=fate)
 
-    def _consumer(self, fate: Fate) -> FactsConsumer:
-        return FactsConsumer(self._unit_of_work(fate), FACTS, REGISTRATIONS, METRICS, LIVE)
+    def _begun(self) -> tuple[Fate, FactsConsumer]:
+        """A replica just begun: it knows nothing, and has room for few."""
+        fate = Fate()
+        return fate, FactsConsumer(self._unit_of_work(fate), FACTS, REGISTRATIONS, METRICS, live(), youths=240)
 
     def apply(self, batches: Sequence[tuple[int, Sequence[Record]]], dies_at: Point | None) -> list[bool]:
-        fates = [Fate() for _ in batches]
-        fates[0].dies_at(dies_at)
+        """Each batch goes to another replica, the first to the one that did not get it the last time."""
+        self._replicas.reverse()
+        self._replicas += [self._begun() for _ in batches[len(self._replicas) :]]
+        self._replicas[0][0].dies_at(dies_at)
 
         async def side_by_side() -> list[BaseException | None]:
-            calls = [self._consumer(fate).on_batch(batch) for (_, batch), fate in zip(batches, fates, strict=True)]
+            replicas = self._replicas[: len(batches)]
+            calls = [consumer.on_batch(batch) for (_, consumer), (_, batch) in zip(replicas, batches, strict=True)]
             return await asyncio.gather(*calls, return_exceptions=True)
 
-        return [_kept(outcome) for outcome in self._stage.run(side_by_side())]
+        outcomes = self._stage.run(side_by_side())
+        for number, outcome in enumerate(outcomes):
+            if isinstance(outcome, Death):
+                self._replicas[number] = self._begun()
+        self._replicas[0][0].lives()
+        return [_kept(outcome) for outcome in outcomes]
 
     def fold(self, dies_at: Point | None) -> None:
+        """Fold, and let one replica settle what it holds."""
         fate = Fate()
         fate.dies_at(dies_at)
+        of, consumer = self._replicas[0]
         try:
             self._stage.run(cells.fold(self._unit_of_work(fate)))
+            of.dies_at(dies_at)
+            self._stage.run(consumer.settle_some())
         except Death:
             assert dies_at is not None
+            self._replicas[0] = self._begun()
+        of.lives()
 
     def rebuild(
         self, log: GrowingLog, meanwhile: Sequence[Record], dies_after: int | None
@@ -205,7 +221,8 @@ class InTheStore(World):
 
         async def live_goes_on() -> None:
             nonlocal applied
-            (outcome,) = await asyncio.gather(self._consumer(Fate()).on_batch(meanwhile), return_exceptions=True)
+            _, consumer = self._replicas[0]
+            (outcome,) = await asyncio.gather(consumer.on_batch(meanwhile), return_exceptions=True)
             applied = _kept(outcome)
 
         self._bus.holds(log, live_goes_on)
@@ -222,10 +239,10 @@ class InTheStore(World):
         unit_of_work = self._unit_of_work(fate)
 
         def consumer_of(generation: Generation) -> BuildConsumer:
-            async def into(_tx: Tx) -> Generation:
-                return generation
+            async def into(_tx: Tx) -> Entry:
+                return Entry(generation, slot=-1, number=0)
 
-            return BuildConsumer(unit_of_work, FACTS, REGISTRATIONS, METRICS, into)
+            return BuildConsumer(unit_of_work, FACTS, REGISTRATIONS, METRICS, into, youths=240)
 
         builds = Builds(unit_of_work, self._bus, TOPICS, consumer_of)
         build = await builds.ask("rebuild")
@@ -243,13 +260,12 @@ class InTheStore(World):
     def facts(self) -> Mapping[str, Fact]:
         async def read() -> dict[str, Fact]:
             of = await generations.live(self._stage.mongo)
-            rows = await self._stage.mongo[of.collection(generations.FACTS)].find({}).to_list(None)
-            return {row["_id"]: store.fact_of(row) for row in rows}
+            return {youth_id: plain_fact(row) async for youth_id, row in store.facts(self._stage.mongo, of)}
 
         return self._stage.run(read())
 
     def tallies(self, period: Period) -> Mapping[Unit, Tally]:
-        return self._stage.run(cells.read(self._stage.mongo, LEVELS, period)).tallies
+        return self._stage.run(board.load(self._stage.mongo)).snapshot(LEVELS, period).tallies
 
 
 def _kept(outcome: BaseException | None) -> bool:

@@ -1,17 +1,20 @@
 """Reporting as its tests run it: settings of a test's own, events sent, figures held against a plain count."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import httpx
 
 from services.reporting.app import TOPICS
 from services.reporting.figures import LEVELS
+from services.reporting.indicators import Step
+from services.reporting.projection import Assignment, Dismissal, Fact
 from services.reporting.settings import ReportingSettings
 from shared.consumer import Received
 from shared.envelope import Envelope, Record, to_headers
 from shared.events import Event
+from shared.mongo import Document
 from tests.backends import Kafka
 from tests.support import oracle
 from tests.support.oracle import Happened
@@ -37,6 +40,7 @@ def settings_of(mongo_url: str, kafka: Kafka, db_name: str, topic_prefix: str) -
         kafka_session_ms=2_000,
         batch_records=150,
         fold_every_s=0.1,
+        answer_age_s=0,
         lost_logs_every_s=0.2,
     )
 
@@ -95,3 +99,22 @@ def received(events: Iterable[Happened]) -> list[Received[Event]]:
         )
         for number, happened in enumerate(events)
     ]
+
+
+def plain_fact(row: Document) -> Fact:
+    """The fact that a stored document holds, read anew from its texts."""
+    first: dict[Step, date] = {step: date.fromisoformat(day) for step, day in row["first"].items()}
+    last_detected = row.get("last_detected")
+    return Fact(
+        first,
+        None if last_detected is None else date.fromisoformat(last_detected),
+        Dismissal(**_stamped(row["dismissal"])) if "dismissal" in row else None,
+        Assignment(**_stamped(row["assignment"])) if "assignment" in row else None,
+    )
+
+
+def _stamped(document: Document) -> Document:
+    return document | {
+        "on": date.fromisoformat(document["on"]),
+        "time": datetime.fromisoformat(document["time"]),
+    }

@@ -1,0 +1,303 @@
+"""Facts as a few numbers: what `projection` says, in the form in which a million of them are kept and joined.
+
+Days are ordinals (`date.toordinal`), times whole microseconds since 1970 in UTC. What is gathered of a youth from many
+events is a fact as well, filled in place; a fact that is kept is never changed.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import msgspec
+
+from services.reporting.indicators import COHORT_STEPS, DELAYS, DISMISSED, STEPS
+from services.reporting.measures import DAY_SHIFT, DELAY_MASK, DELAY_SHIFT, NUMBERS
+from services.reporting.projection import UNKNOWN_SOURCE, Leaf
+from services.reporting.projection import Fact as PlainFact
+from shared.mongo import Document
+
+NEVER: Final = 1 << 22
+"""The day of what has not happened: after all days."""
+
+Dismissed = tuple[int, int, str, str]
+"""On, time, event id, source; the greatest is the last."""
+Owner = tuple[str, str, str, str]
+"""Académie, département, platform, network."""
+Assigned = tuple[int, int, str, Owner]
+"""On, time, event id, owner; the greatest is the latest."""
+Days = tuple[int, int, int, int, int, int, int, int, int]
+
+
+class Fact(msgspec.Struct, array_like=True, gc=False):
+    """What is known of one youth: `projection.Fact`. `seen` is the last day of detection, 0 where there is none."""
+
+    detected: int = NEVER
+    attempted: int = NEVER
+    reached: int = NEVER
+    interviewed: int = NEVER
+    offered: int = NEVER
+    contracted: int = NEVER
+    returned: int = NEVER
+    civic_service: int = NEVER
+    broken: int = NEVER
+    seen: int = 0
+    dismissal: Dismissed | None = None
+    assignment: Assigned | None = None
+
+
+pack: Final = msgspec.msgpack.Encoder().encode
+"""Facts of some youths, by identifier, as bytes (MessagePack)."""
+_packed: Final = msgspec.msgpack.Decoder(dict[str, Fact])
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def microseconds(time: datetime) -> int:
+    """Whole microseconds since 1970 in UTC."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def join(one: Fact, other: Fact) -> Fact:
+    """All that two facts of the same youth say together; see `projection.join`."""
+    days = map(min, days_of(one), days_of(other))
+    dismissal = _later_dismissal(one, other)
+    return Fact(*days, max(one.seen, other.seen), dismissal, _later_assignment(one, other))  # type: ignore[arg-type, call-arg]
+
+
+def _later_dismissal(one: Fact, other: Fact) -> Dismissed | None:
+    if one.dismissal is None or (other.dismissal is not None and other.dismissal > one.dismissal):
+        return other.dismissal
+    return one.dismissal
+
+
+def _later_assignment(one: Fact, other: Fact) -> Assigned | None:
+    if one.assignment is None or (other.assignment is not None and other.assignment > one.assignment):
+        return other.assignment
+    return one.assignment
+
+
+def unpack(packed: bytes) -> dict[str, Fact]:
+    """What `pack` made."""
+    facts = _packed.decode(packed)
+    for fact in facts.values():
+        if fact.assignment is not None:
+            on, time, event_id, owner = fact.assignment
+            fact.assignment = on, time, event_id, shared_owner(*owner)
+    return facts
+
+
+def leaf_of(fact: Fact) -> Leaf | None:
+    """Where the youth counts; see `projection.leaf_of`."""
+    owner = fact.assignment
+    return None if owner is None else Leaf(owner[3][0], owner[3][1], owner[3][3])
+
+
+_DISMISSED: Final = NUMBERS[DISMISSED]
+_BY_SOURCE: Final = {
+    name.removeprefix(f"{DISMISSED}:"): number for name, number in NUMBERS.items() if name.startswith(f"{DISMISSED}:")
+}
+_COHORT_DISMISSED: Final = NUMBERS[f"cohort:{DISMISSED}"]
+_COHORT: Final = tuple(NUMBERS[f"cohort:{step}"] if step in COHORT_STEPS else NUMBERS[step] for step in STEPS)
+_EVERY_STEP: Final = range(len(STEPS))
+_NOTHING: Final = Fact()
+_DELAYS: Final = tuple(
+    (STEPS.index(begin), STEPS.index(end), (number + 1) << DELAY_SHIFT)
+    for number, (begin, end) in enumerate(DELAYS.values())
+)
+
+
+def places(fact: Fact) -> set[int]:
+    """All that the youth counts in, one each: day << 20 | measure; see `projection.contributions`."""
+    cohort = fact.detected
+    dismissal = fact.dismissal
+    if dismissal is not None and _is_dismissed(fact):
+        on = dismissal[0] << DAY_SHIFT
+        found = {on | _DISMISSED, on | _BY_SOURCE[dismissal[3] or UNKNOWN_SOURCE]}
+        if cohort != NEVER:
+            found.add(cohort << DAY_SHIFT | _COHORT_DISMISSED)
+        return found
+    days = days_of(fact)
+    found = {day << DAY_SHIFT | step for step, day in enumerate(days) if day != NEVER}
+    if cohort != NEVER:
+        base = cohort << DAY_SHIFT
+        found.update([base | number for number, day in zip(_COHORT, days, strict=True) if day != NEVER])
+        for begin, end, delay in _DELAYS:
+            if days[begin] != NEVER and days[end] != NEVER:
+                found.add(base | delay | min(max(0, days[end] - days[begin]), DELAY_MASK))
+    return found
+
+
+def _is_dismissed(fact: Fact) -> bool:
+    return fact.dismissal is not None and fact.dismissal[0] >= fact.seen
+
+
+def days_of(fact: Fact) -> Days:
+    """The days of the steps, in the order of `indicators.STEPS`."""
+    return (
+        fact.detected,
+        fact.attempted,
+        fact.reached,
+        fact.interviewed,
+        fact.offered,
+        fact.contracted,
+        fact.returned,
+        fact.civic_service,
+        fact.broken,
+    )
+
+
+class Growth(NamedTuple):
+    """What news change: the fact after them, the places where the youth no longer counts, and where he now does."""
+
+    after: Fact
+    gone: set[int]
+    come: set[int]
+
+
+def grow(before: Fact | None, news: Fact) -> Growth | None:
+    """What the news change in what is known of a youth, if anything is; None when that is nothing."""
+    if before is None:
+        return Growth(news, set(), places(news)) if news != _NOTHING else None
+    old, new = days_of(before), days_of(news)
+    earlier = [step for step in _EVERY_STEP if new[step] < old[step]]
+    seen, dismissal = max(before.seen, news.seen), _later_dismissal(before, news)
+    assignment = _later_assignment(before, news)
+    if not earlier and seen == before.seen and dismissal == before.dismissal and assignment == before.assignment:
+        return None
+    days = list(old)
+    for step in earlier:
+        days[step] = new[step]
+    after = Fact(*days, seen, dismissal, assignment)  # type: ignore[arg-type, call-arg]  # nine days
+    same_leaf = assignment is before.assignment or leaf_of(before) == leaf_of(after)
+    plain = seen == before.seen and dismissal is before.dismissal and not (dismissal and dismissal[0] >= seen)
+    if plain and same_leaf and 0 not in earlier:
+        gone, come = _moved(old, days, earlier)
+    else:
+        gone, come = places(before), places(after)
+        if same_leaf:
+            gone, come = gone - come, come - gone
+    return Growth(after, gone, come)
+
+
+def _moved(old: Sequence[int], days: Sequence[int], earlier: Sequence[int]) -> tuple[set[int], set[int]]:
+    """The places that a youth leaves and takes when some steps were earlier than was known, the first not among them."""
+    gone, come = set[int](), set[int]()
+    base = days[0] << DAY_SHIFT if days[0] != NEVER else None
+    for step in earlier:
+        come.add(days[step] << DAY_SHIFT | step)
+        if old[step] != NEVER:
+            gone.add(old[step] << DAY_SHIFT | step)
+        elif base is not None:
+            come.add(base | _COHORT[step])
+    if base is not None:
+        for begin, end, delay in _DELAYS:
+            if begin in earlier or end in earlier:
+                before, after = _delay(old, begin, end), _delay(days, begin, end)
+                if before != after:
+                    if before is not None:
+                        gone.add(base | delay | before)
+                    if after is not None:
+                        come.add(base | delay | after)
+    return gone, come
+
+
+def _delay(days: Sequence[int], begin: int, end: int) -> int | None:
+    if days[begin] == NEVER or days[end] == NEVER:
+        return None
+    return min(max(0, days[end] - days[begin]), DELAY_MASK)
+
+
+@lru_cache(maxsize=10_000)
+def _iso(day: int) -> str:
+    return date.fromordinal(day).isoformat()
+
+
+@lru_cache(maxsize=10_000)
+def _ordinal(day: str) -> int:
+    return date.fromisoformat(day).toordinal()
+
+
+def _text(time: int) -> str:
+    return (_EPOCH + time * _MICROSECOND).isoformat(timespec="microseconds")
+
+
+def document(youth_id: str, fact: Fact) -> Document:
+    """The fact as it is stored: `first` has the days of the steps, days and times are ISO texts."""
+    first = {step: _iso(day) for step, day in zip(STEPS, days_of(fact), strict=True) if day != NEVER}
+    row: Document = {"_id": youth_id, "first": first}
+    if fact.seen:
+        row["last_detected"] = _iso(fact.seen)
+    if fact.dismissal is not None:
+        row["dismissal"] = _plain_dismissal(fact.dismissal)
+    if fact.assignment is not None:
+        row["assignment"] = _plain_assignment(fact.assignment)
+    return row
+
+
+def _plain_dismissal(dismissal: Dismissed) -> Document:
+    on, time, event_id, source = dismissal
+    return {"on": _iso(on), "time": _text(time), "event_id": event_id, "source": source}
+
+
+def _plain_assignment(assignment: Assigned) -> Document:
+    on, time, event_id, (academie, departement, platform_id, network_id) = assignment
+    return {
+        "on": _iso(on),
+        "time": _text(time),
+        "event_id": event_id,
+        "academie": academie,
+        "departement": departement,
+        "platform_id": platform_id,
+        "network_id": network_id,
+    }
+
+
+def of_document(row: Document) -> Fact:
+    """The fact that a document holds."""
+    fact = Fact()
+    for step, day in row["first"].items():
+        setattr(fact, step, _ordinal(day))
+    if "last_detected" in row:
+        fact.seen = _ordinal(row["last_detected"])
+    if "dismissal" in row:
+        told = row["dismissal"]
+        fact.dismissal = _ordinal(told["on"]), _moment(told["time"]), told["event_id"], told["source"]
+    if "assignment" in row:
+        told = row["assignment"]
+        owner = shared_owner(told["academie"], told["departement"], told["platform_id"], told["network_id"])
+        fact.assignment = _ordinal(told["on"]), _moment(told["time"]), told["event_id"], owner
+    return fact
+
+
+@lru_cache(maxsize=10_000)
+def shared_owner(academie: str, departement: str, platform_id: str, network_id: str) -> Owner:
+    """An owner; the same object for the same, as many youths have one."""
+    return academie, departement, platform_id, network_id
+
+
+def _moment(time: str) -> int:
+    return microseconds(datetime.fromisoformat(time))
+
+
+def of_plain(plain: PlainFact) -> Fact:
+    """The same fact, as `projection` has it."""
+    fact = Fact()
+    for step, day in plain.first.items():
+        setattr(fact, step, day.toordinal())
+    if plain.last_detected is not None:
+        fact.seen = plain.last_detected.toordinal()
+    if plain.dismissal is not None:
+        dismissal = plain.dismissal
+        fact.dismissal = (
+            dismissal.on.toordinal(),
+            microseconds(dismissal.time),
+            dismissal.event_id,
+            dismissal.source,
+        )
+    if plain.assignment is not None:
+        of = plain.assignment
+        owner = shared_owner(of.academie, of.departement, of.platform_id, of.network_id)
+        fact.assignment = of.on.toordinal(), microseconds(of.time), of.event_id, owner
+    return fact

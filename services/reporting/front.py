@@ -1,0 +1,66 @@
+"""GET /v1/indicators for a query that was answered before: straight from memory, in front of the application.
+
+The application checks a query and answers it the first time, refuses what cannot be, and documents both. What it has
+answered is kept by the query string, and is all that this does again.
+"""
+
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.reporting.answers import Answer, Answers
+from shared.mongo import StoreError
+from shared.problems import Problem
+
+PATH: Final = "/v1/indicators"
+
+Header = tuple[bytes, bytes]
+
+
+class Front:
+    """ASGI middleware: answers what it knows; everything else is the application's."""
+
+    def __init__(self, app: ASGIApp, answers: Answers) -> None:
+        self._app = app
+        self._answers = answers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "GET":
+            answer = self._answers.known(scope["query_string"])
+            if answer is not None and await self._renewed(answer):
+                status, headers, body = reply(answer, condition(scope["headers"]))
+                await send({"type": "http.response.start", "status": status, "headers": headers})
+                await send({"type": "http.response.body", "body": body})
+                return
+        await self._app(scope, receive, send)
+
+    async def _renewed(self, answer: Answer) -> bool:
+        """False where it can no longer be given, as where a unit is gone: the application says why."""
+        try:
+            await self._answers.renew(answer)
+        except (Problem, StoreError):
+            return False
+        return True
+
+
+def condition(headers: list[Header]) -> bytes | None:
+    """The request's If-None-Match."""
+    for name, value in headers:
+        if name == b"if-none-match":
+            return value
+    return None
+
+
+def reply(answer: Answer, if_none_match: bytes | None) -> tuple[int, list[Header], bytes]:
+    """Status, headers and body: 304 without a body where the caller has the same already."""
+    headers = [(b"etag", answer.etag), (b"cache-control", b"no-cache")]
+    if if_none_match is not None and _has(if_none_match, answer.etag):
+        return 304, headers, b""
+    length = b"%d" % len(answer.body)
+    return 200, [(b"content-type", b"application/json"), (b"content-length", length), *headers], answer.body
+
+
+def _has(if_none_match: bytes, etag: bytes) -> bool:
+    """Compared weakly, as RFC 9110 has it for this header."""
+    tags = [tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b",")]
+    return etag.removeprefix(b"W/") in tags or tags == [b"*"]

@@ -1,0 +1,268 @@
+"""From records to what they say of youths, in one step: the way of almost every record.
+
+A record that our relay wrote in CloudEvents' binary mode, of a type that reporting counts, is read here: of its data
+only what is counted. Any other (structured mode, strange headers, registrations, what is broken) is left to the general
+way of `shared.consumer`, which is slower and says what is wrong.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Annotated, Any, Final, NamedTuple
+
+import msgspec
+
+from services.reporting.compact import Fact, microseconds, shared_owner
+from services.reporting.freshness import Partition, Position
+from services.reporting.indicators import BREAK_REASONS, REACHED_OUTCOMES, RETURN_KINDS
+from shared.envelope import SPEC_VERSION, Record
+from shared.events import (
+    ContactAttempted,
+    ContractEnded,
+    ContractSigned,
+    DropoutDetected,
+    DropoutDismissed,
+    InterviewDone,
+    NetworkRegistered,
+    PlacementOffered,
+    PlatformRegistered,
+    TrainingStarted,
+    YouthTransferred,
+)
+from shared.events.base import Kind, Source
+from shared.events.referral import ContactOutcome
+from shared.events.tracking import EndReason
+
+IGNORED: Final = "other"
+"""What events of types that reporting does not count are counted as."""
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What records say: of each youth all together, how many events of each type, how far each partition is read."""
+
+    youths: dict[str, Fact] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    positions: dict[Partition, Position] = field(default_factory=dict)
+
+
+Fold = Callable[[Fact, Any, int, datetime, bytes], None]
+"""Notes in a fact what an event says: its data, the ordinal of its day, its time and its identifier."""
+
+
+class _Said(msgspec.Struct, gc=False):
+    youth_id: Annotated[str, msgspec.Meta(min_length=1)]
+    on: date
+
+
+class _Owned(_Said, gc=False):
+    academie: str
+    departement: str
+    platform_id: str
+    network_id: str
+
+
+class _Attempted(_Said, gc=False):
+    outcome: ContactOutcome
+
+
+class _Dismissed(_Said, gc=False):
+    source: Source | None = None
+
+
+class _Started(_Said, gc=False):
+    kind: Kind
+
+
+class _Ended(_Said, gc=False):
+    reason: EndReason
+
+
+def _owner(fact: Fact, event: _Owned, on: int, time: datetime, event_id: bytes) -> None:
+    owner = shared_owner(event.academie, event.departement, event.platform_id, event.network_id)
+    assignment = on, microseconds(time), event_id.decode(), owner
+    if fact.assignment is None or assignment > fact.assignment:
+        fact.assignment = assignment
+
+
+def _detected(fact: Fact, event: _Owned, on: int, time: datetime, event_id: bytes) -> None:
+    fact.detected = min(fact.detected, on)
+    fact.seen = max(fact.seen, on)
+    _owner(fact, event, on, time, event_id)
+
+
+def _dismissed(fact: Fact, event: _Dismissed, on: int, time: datetime, event_id: bytes) -> None:
+    dismissal = on, microseconds(time), event_id.decode(), event.source or ""
+    if fact.dismissal is None or dismissal > fact.dismissal:
+        fact.dismissal = dismissal
+
+
+def _attempted(fact: Fact, event: _Attempted, on: int, _time: datetime, _event_id: bytes) -> None:
+    fact.attempted = min(fact.attempted, on)
+    if event.outcome in REACHED_OUTCOMES:
+        fact.reached = min(fact.reached, on)
+
+
+def _interviewed(fact: Fact, _event: _Said, on: int, _time: datetime, _event_id: bytes) -> None:
+    fact.interviewed = min(fact.interviewed, on)
+    fact.reached = min(fact.reached, on)
+
+
+def _offered(fact: Fact, _event: _Said, on: int, _time: datetime, _event_id: bytes) -> None:
+    fact.offered = min(fact.offered, on)
+
+
+def _contracted(fact: Fact, _event: _Said, on: int, _time: datetime, _event_id: bytes) -> None:
+    fact.contracted = min(fact.contracted, on)
+
+
+def _started(fact: Fact, event: _Started, on: int, _time: datetime, _event_id: bytes) -> None:
+    if event.kind in RETURN_KINDS:
+        fact.returned = min(fact.returned, on)
+    elif event.kind == "civic_service":
+        fact.civic_service = min(fact.civic_service, on)
+
+
+def _ended(fact: Fact, event: _Ended, on: int, _time: datetime, _event_id: bytes) -> None:
+    if event.reason in BREAK_REASONS:
+        fact.broken = min(fact.broken, on)
+
+
+_PLACE: Final = attrgetter("topic", "partition")
+
+
+class _Reader(NamedTuple):
+    type: str
+    decode: Callable[[bytes], Any]
+    fold: Fold
+
+
+def _readers(table: Mapping[str, tuple[type[_Said], Fold]]) -> dict[bytes, _Reader]:
+    return {
+        type_.encode(): _Reader(type_, msgspec.json.Decoder(data).decode, fold) for type_, (data, fold) in table.items()
+    }
+
+
+_READERS: Final = _readers(
+    {
+        DropoutDetected.TYPE: (_Owned, _detected),
+        DropoutDismissed.TYPE: (_Dismissed, _dismissed),
+        YouthTransferred.TYPE: (_Owned, _owner),
+        ContactAttempted.TYPE: (_Attempted, _attempted),
+        InterviewDone.TYPE: (_Said, _interviewed),
+        PlacementOffered.TYPE: (_Said, _offered),
+        ContractSigned.TYPE: (_Said, _contracted),
+        TrainingStarted.TYPE: (_Started, _started),
+        ContractEnded.TYPE: (_Ended, _ended),
+    }
+)
+
+
+_GENERAL: Final = frozenset({NetworkRegistered.TYPE.encode(), PlatformRegistered.TYPE.encode()})
+"""Types that are read the general way; any other that has no reader here is not counted by reporting."""
+
+
+class _Layout(NamedTuple):
+    """Where in the headers which attribute is; `texts` are all those that must be text, `source` among them."""
+
+    type: int
+    time: int
+    version: int
+    content_type: int
+    id: int
+    source: int
+    texts: Sequence[int]
+
+
+_NEEDED: Final = ("ce_type", "ce_time", "ce_specversion", "content-type", "ce_id", "ce_source")
+_MOST_LAYOUTS: Final = 100
+_VERSION: Final = SPEC_VERSION.encode()
+_JSON: Final = b"application/json"
+
+
+class Reading:
+    """Reads records. It remembers the orders of headers that it has met, as there are few."""
+
+    def __init__(self) -> None:
+        self._layouts: dict[tuple[str, ...], _Layout | None] = {}
+
+    def read(self, records: Iterable[Record], into: Gathered) -> list[Record]:
+        """Gather what the records say; those that have to go the general way come back, and are not gathered."""
+        left: list[Record] = []
+        types: list[str] = []
+        for place, run in groupby(records, _PLACE):
+            newest: datetime | None = None
+            offset = 0
+            for record in run:
+                offset = record.offset
+                try:
+                    time = self._gather(record, into.youths, types)
+                except (ValueError, TypeError, AttributeError, msgspec.DecodeError):
+                    left.append(record)
+                    continue
+                if time is not None and (newest is None or time > newest):
+                    newest = time
+            advance(into.positions, place, Position(offset + 1, newest))
+        into.counts.update(types)
+        return left
+
+    def _gather(self, record: Record, youths: dict[str, Fact], types: list[str]) -> datetime | None:
+        """Gather one record; its time, None when its type is not counted. An error sends it the general way."""
+        headers: Any = record.headers
+        names = tuple([name for name, _ in headers])
+        layout = self._layouts[names] if names in self._layouts else self._learn(names)
+        if layout is None:
+            raise ValueError("headers that only the general way understands")
+        at_type, at_time, at_version, at_content, at_id, at_source, texts = layout
+        event_id = headers[at_id][1]
+        if (
+            headers[at_version][1] != _VERSION
+            or headers[at_content][1] != _JSON
+            or not event_id
+            or not headers[at_source][1]
+            or not b"".join([headers[at][1] for at in texts]).isascii()
+        ):
+            raise ValueError("attributes that only the general way judges")
+        time = datetime.fromisoformat(headers[at_time][1].decode())
+        if time.tzinfo is not UTC:
+            raise ValueError("a time that is not in UTC")
+        reader = _READERS.get(headers[at_type][1])
+        if reader is None:
+            if headers[at_type][1] in _GENERAL or record.value is None:
+                raise ValueError("a registration")
+            types.append(IGNORED)
+            return None
+        type_, decode, fold = reader
+        event = decode(record.value)  # type: ignore[arg-type]  # None raises
+        fact = youths.get(event.youth_id)
+        if fact is None:
+            youths[event.youth_id] = fact = Fact()
+        fold(fact, event, event.on.toordinal(), time, event_id)
+        types.append(type_)
+        return time
+
+    def _learn(self, names: tuple[str, ...]) -> _Layout | None:
+        """Where the attributes are, None where that is not plain: a name missing, twice, or in capitals."""
+        layout = None
+        lower = [name.lower() for name in names]
+        if len(set(lower)) == len(names) and set(_NEEDED) <= set(names):
+            at = [names.index(name) for name in _NEEDED]
+            texts = [place for place, name in enumerate(lower) if name[:3] == "ce_" or name == "traceparent"]
+            layout = _Layout(at[0], at[1], at[2], at[3], at[4], at[5], texts)
+        if len(self._layouts) < _MOST_LAYOUTS:
+            self._layouts[names] = layout
+        return layout
+
+
+def advance(positions: dict[Partition, Position], place: Partition, to: Position) -> None:
+    """Note how far a partition is read; never backwards."""
+    known = positions.setdefault(place, to)
+    if known is not to:
+        known.next_offset = max(known.next_offset, to.next_offset)
+        if to.last_event_time is not None and (
+            known.last_event_time is None or to.last_event_time > known.last_event_time
+        ):
+            known.last_event_time = to.last_event_time

@@ -1,0 +1,101 @@
+"""From sums in memory to the rows of an answer: what `figures.figures` says of one unit, of many at once."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from services.reporting.figures import SOURCES, share
+from services.reporting.indicators import ACTIVITY_CODES, COHORT_STEPS, DISMISSED, NOT_KNOWN, View
+from services.reporting.measures import DELAY_MASK, DELAY_NAMES, DELAY_SHIFT, NUMBERS
+from services.reporting.sums import Delays, Numbers
+
+_ACTIVITY: Final = [NUMBERS[code] for code in ACTIVITY_CODES]
+_BY_SOURCE: Final = [NUMBERS[f"{DISMISSED}:{source}"] for source in SOURCES]
+_STEPS: Final = [NUMBERS[f"cohort:{step}"] for step in COHORT_STEPS]
+_PARTS: Final = (*COHORT_STEPS, NOT_KNOWN)
+_SIZE: Final = NUMBERS["detected"]
+_REACHED: Final = COHORT_STEPS.index("reached")
+_COHORT_DISMISSED: Final = NUMBERS[f"cohort:{DISMISSED}"]
+_WIDEST: Final = 512
+"""Up to so many days a histogram has a column for every one; beyond, for those that occur."""
+
+
+def views_of(counts: Numbers, delays: Delays, views: Sequence[View]) -> list[dict[str, Any]]:
+    """The views of each row: counts are (rows, measures of `FIXED`), the units of `delays` are rows. None of a view
+    that is not asked for.
+    """
+    found: list[dict[str, Any]] = [{"activity": None, "dismissed_by_source": None, "cohort": None} for _ in counts]
+    if "activity" in views:
+        for row, activity, by_source in zip(
+            found, counts[:, _ACTIVITY].tolist(), counts[:, _BY_SOURCE].tolist(), strict=True
+        ):
+            row["activity"] = dict(zip(ACTIVITY_CODES, activity, strict=True))
+            row["dismissed_by_source"] = dict(zip(SOURCES, by_source, strict=True))
+    if "cohort" in views:
+        for row, cohort in zip(found, _cohorts(counts, delays), strict=True):
+            row["cohort"] = cohort
+    return found
+
+
+def _cohorts(counts: Numbers, delays: Delays) -> Iterator[dict[str, Any]]:
+    sizes, steps = counts[:, _SIZE], counts[:, _STEPS]
+    parts = np.column_stack([steps, sizes - steps[:, _REACHED]])
+    columns = (sizes.tolist(), parts.tolist(), counts[:, _COHORT_DISMISSED].tolist(), _shares(parts, sizes))
+    for size, of_unit, dismissed, shares, delay in zip(*columns, _delays(len(counts), delays), strict=True):
+        yield {
+            "size": size,
+            "detected": size,
+            **dict(zip(_PARTS, of_unit, strict=True)),
+            DISMISSED: dismissed,
+            "shares": dict(zip(_PARTS, shares, strict=True)),
+            "delays": delay,
+        }
+
+
+def _shares(parts: Numbers, wholes: Numbers) -> list[list[float | None]]:
+    """`figures.share` of each part."""
+    exact = parts / np.maximum(wholes, 1)[:, None] * 10_000
+    rounded: list[list[float | None]] = (np.rint(exact) / 10_000).tolist()
+    # So near the middle of two, only the exact value of the quotient decides.
+    for row, column in zip(*np.nonzero(np.abs(exact % 1 - 0.5) < 1e-6), strict=True):
+        rounded[row][column] = share(int(parts[row, column]), int(wholes[row]))
+    for row in np.flatnonzero(wholes == 0).tolist():
+        rounded[row] = [None] * len(_PARTS)
+    return rounded
+
+
+def _delays(rows: int, delays: Delays) -> list[dict[str, Any]]:
+    days = delays.measures & DELAY_MASK
+    names = (delays.measures >> DELAY_SHIFT) - 1
+    values, columns = _columns(days)
+    shape = (rows, len(DELAY_NAMES), len(values))
+    flat = (delays.units * len(DELAY_NAMES) + names) * len(values) + columns
+    seen = np.bincount(flat, delays.counts, minlength=rows * len(DELAY_NAMES) * len(values))
+    below = seen.astype(np.int64).reshape(shape).cumsum(axis=2)
+    n = below[:, :, -1]
+
+    def ranked(rank: Numbers) -> Numbers:
+        """The value of this rank, from 1, of each histogram; anything of an empty one."""
+        places: Numbers = np.minimum((below < rank[:, :, None]).sum(axis=2), len(values) - 1)
+        return values[places]
+
+    medians = (ranked((n + 1) // 2) + ranked(n // 2 + 1)) / 2
+    p90 = ranked(np.maximum(1, -(-n * 90 // 100)))
+    return [
+        {
+            name: {"n": number, "median": middle, "p90": high} if number else {"n": 0, "median": None, "p90": None}
+            for name, number, middle, high in zip(DELAY_NAMES, *of_row, strict=True)
+        }
+        for of_row in zip(n.tolist(), medians.tolist(), p90.tolist(), strict=True)
+    ]
+
+
+def _columns(days: Numbers) -> tuple[Numbers, Numbers]:
+    """The days that a histogram has columns for, at least one, in order; and of each of these the column."""
+    most = int(days.max(initial=0))
+    if most < _WIDEST:
+        return np.arange(most + 1), days
+    occurs = np.zeros(most + 1, np.bool_)
+    occurs[days] = True
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[days]

@@ -1,0 +1,243 @@
+"""GET /v1/indicators: answers agree, are told apart by their ETag, and are kept only for as long as they hold."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from services.reporting.answers import Answers
+from services.reporting.api import Indicators, router
+from services.reporting.board import Board
+from services.reporting.front import Front
+from services.reporting.settings import ReportingSettings
+from services.reporting.units import Units
+from shared import http
+from shared.bus import Log
+from shared.mongo import Mongo
+from shared.reference import load
+from shared.unit_of_work import UnitOfWork
+from tests.support.board import LEAVES, Counted, following, prepared, some, write
+from tests.support.probe import eventually
+
+
+@pytest.fixture
+async def unit_of_work(mongo_url: str, db_name: str) -> AsyncIterator[UnitOfWork]:
+    mongo = Mongo(mongo_url, db_name)
+    yield await prepared(mongo)
+    await mongo.close()
+
+
+NOON = datetime(2013, 6, 3, 12, tzinfo=UTC)
+TOPICS = {"t": "referral.events"}
+
+
+class Broker(Log):
+    """Tells the ends that it is told, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(ReportingSettings())
+        self.end = 10
+        self.asked = 0
+        self.away = False
+
+    async def end_offsets(self, topics: object) -> Mapping[tuple[str, int], int]:
+        assert topics == ["t"]
+        self.asked += 1
+        await asyncio.sleep(0.005)
+        if self.away:
+            raise OSError
+        return {("t", 0): self.end}
+
+
+class Reporting:
+    """The HTTP side of reporting over a real store, with a broker that is a fake and a clock that stands still."""
+
+    def __init__(self, mongo: Mongo, answer_age_s: float, patience_s: float = 5.0) -> None:
+        self.unit_of_work = UnitOfWork(mongo, "reporting")
+        self.board = Board(mongo, patience_s=patience_s)
+        self.broker = Broker()
+        self.now = NOON
+        self.answers = Answers(
+            self.board, self.broker, Units(load()), TOPICS, clock=lambda: self.now, answer_age_s=answer_age_s
+        )
+        app = FastAPI()
+        http.install(app)
+        app.include_router(router(self.answers))
+        app.add_middleware(Front, answers=self.answers)
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service")
+
+    async def get(self, query: str = "", **headers: str) -> httpx.Response:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.client.get(f"/v1/indicators{query}", headers=sent)
+
+    async def detected(self, query: str = "") -> int:
+        answer = await self.get(query)
+        assert answer.status_code == 200, answer.text
+        found: int = answer.json()["rows"][0]["activity"]["detected"]
+        return found
+
+    async def add(self, detected: int, offset: int) -> None:
+        """One more batch, and wait until the board has heard of it."""
+        counted: Counted = Counter({(LEAVES[1], date(2013, 2, 1), "detected"): detected})
+        await write(self.unit_of_work, 0, counted, offset)
+
+        async def heard() -> bool:
+            return self.board._heard[0] == offset
+
+        await eventually(heard)
+
+
+@asynccontextmanager
+async def reporting(unit_of_work: UnitOfWork, answer_age_s: float) -> AsyncIterator[Reporting]:
+    found = Reporting(unit_of_work.mongo, answer_age_s)
+    async with following(found.board), found.client:
+        yield found
+
+
+async def test_an_answer_is_what_its_model_says(unit_of_work: UnitOfWork) -> None:
+    counted: Counted = some(random.Random(3), 400)
+    await write(unit_of_work, 0, counted)
+    async with reporting(unit_of_work, 0) as service:
+        for query in ("", "?by=national,academie,departement,network", "?view=activity&by=academie", "?view=cohort"):
+            for again in (False, True):
+                answer = await service.get(query)
+                assert answer.status_code == 200, (query, again)
+                found = Indicators.model_validate_json(answer.content)
+                shown = found.model_dump(mode="json")
+                assert answer.json() == shown
+                assert list(answer.json()) == list(shown)
+                assert list(answer.json()["rows"][0]) == list(shown["rows"][0])
+        assert answer.json()["as_of"] == "2013-06-03T12:00:00Z"
+        assert answer.json()["sources"] == [
+            {"topic": "referral.events", "last_event_time": "2013-03-01T00:00:01Z", "lag": 9}
+        ]
+        rows = (await service.get("?by=national")).json()["rows"]
+        plain = sum(n for (_, _, measure), n in counted.items() if measure == "detected")
+        assert rows[0]["cohort"]["size"] == rows[0]["activity"]["detected"] == plain
+
+
+async def test_within_its_age_all_answers_are_of_the_same_moment_and_the_broker_is_asked_once(
+    unit_of_work: UnitOfWork,
+) -> None:
+    async with reporting(unit_of_work, 600) as service:
+        await service.add(2, 1)
+        assert await asyncio.gather(*(service.detected(f"?from=2013-0{n}-01") for n in (1, 1, 2, 2, 2))) == [2] * 5
+        asked = service.broker.asked
+        await service.add(3, 2)
+        service.now += timedelta(minutes=5)
+        service.broker.end = 11
+        for query in ("?from=2013-01-01", "?to=2013-02-01"):
+            answer = (await service.get(query)).json()
+            assert answer["rows"][0]["activity"]["detected"] == 2
+            assert (answer["as_of"], answer["sources"][0]["lag"]) == ("2013-06-03T12:00:00Z", 9)
+        assert service.broker.asked == asked == 1
+
+
+async def test_past_its_age_an_answer_is_made_anew_and_those_who_ask_at_once_share_it(unit_of_work: UnitOfWork) -> None:
+    async with reporting(unit_of_work, 0) as service:
+        await service.add(2, 1)
+        assert await service.detected() == 2
+        await service.add(3, 2)
+        service.now += timedelta(minutes=5)
+        asked = service.broker.asked
+        answers = await asyncio.gather(*(service.get() for _ in range(20)))
+        assert {answer.json()["rows"][0]["activity"]["detected"] for answer in answers} == {5}
+        assert {answer.json()["as_of"] for answer in answers} == {"2013-06-03T12:05:00Z"}
+        assert {answer.json()["sources"][0]["lag"] for answer in answers} == {8}
+        assert service.broker.asked - asked <= 2
+
+
+async def test_who_has_the_answer_is_told_so_until_figures_or_lags_are_others(unit_of_work: UnitOfWork) -> None:
+    async with reporting(unit_of_work, 0) as service:
+        await service.add(2, 1)
+        for query in ("?by=academie", "?by=academie"):  # answered by the application first, then in front of it
+            first = await service.get(query)
+            etag = first.headers["etag"]
+            assert first.headers["cache-control"] == "no-cache"
+            assert etag.startswith('W/"')
+            service.now += timedelta(minutes=1)
+            for condition in (etag, etag.removeprefix("W/"), f'"other", {etag}', "*"):
+                unchanged = await service.get(query, if_none_match=condition)
+                assert (unchanged.status_code, unchanged.content) == (304, b"")
+                assert unchanged.headers["etag"] == etag
+            assert (await service.get(query, if_none_match='"other"')).status_code == 200
+        assert (await service.get("?by=national", if_none_match=etag)).status_code == 200
+
+        service.broker.end += 1
+        later = await service.get("?by=academie", if_none_match=etag)
+        assert (later.status_code, later.json()["sources"][0]["lag"]) == (200, 10)
+        await service.add(1, 2)
+        last = await service.get("?by=academie", if_none_match=later.headers["etag"])
+        assert last.status_code == 200
+        assert len({etag, later.headers["etag"], last.headers["etag"]}) == 3
+
+
+async def test_what_cannot_be_asked_is_refused_each_time_and_what_can_no_longer_be_is_too(
+    unit_of_work: UnitOfWork,
+) -> None:
+    async with reporting(unit_of_work, 0) as service:
+        for _ in range(2):
+            for query, code in (
+                ("?by=region", "invalid_request"),
+                ("?from=2013-02-30", "invalid_request"),
+                ("?since=2013", "invalid_request"),
+                ("?from=2013-02-02&to=2013-02-01", "period_upside_down"),
+                ("?by=network&code=N9", "unknown_code"),
+            ):
+                answer = await service.get(query)
+                assert (answer.status_code, answer.json()["code"]) == (422, code), query
+                assert answer.headers["content-type"] == "application/problem+json"
+        await write(unit_of_work, 9, Counter(), name="Nine")
+
+        async def known() -> bool:
+            return (await service.get("?by=network&code=N9")).is_success
+
+        await eventually(known)
+        assert (await service.get("?by=network&code=N9")).json()["rows"][0]["label"] == "Nine"
+        assert (await service.client.head("/v1/indicators", params={"by": "network", "code": "N9"})).status_code == 405
+
+        await unit_of_work.mongo["networks"].delete_one({"_id": "N9"})
+        await service.board.load()
+        gone = await service.get("?by=network&code=N9")
+        assert (gone.status_code, gone.json()["code"]) == (422, "unknown_code")
+
+
+async def test_only_so_many_answers_are_kept(unit_of_work: UnitOfWork) -> None:
+    async with reporting(unit_of_work, 0) as service:
+        for number in range(200):
+            assert (await service.get(f"?from=2013-01-01&to={date(2013, 1, 1) + timedelta(days=number)}")).is_success
+        assert len(service.answers._kept) == 64
+        assert service.answers.known(b"from=2013-01-01&to=2013-07-19") is not None
+
+
+async def test_lags_are_unknown_while_the_broker_is_away_and_it_is_left_alone_for_a_moment(
+    unit_of_work: UnitOfWork,
+) -> None:
+    async with reporting(unit_of_work, 0) as service:
+        service.broker.away = True
+        for _ in range(5):
+            assert (await service.get()).json()["sources"][0]["lag"] is None
+        assert service.broker.asked == 1
+
+
+async def test_before_the_figures_are_loaded_a_query_waits_and_then_is_told_to_come_again(
+    unit_of_work: UnitOfWork,
+) -> None:
+    service = Reporting(unit_of_work.mongo, 0)
+    async with service.client:
+        waiting = asyncio.create_task(service.get())
+        await asyncio.sleep(0.05)
+        await service.board.load()
+        assert (await waiting).status_code == 200
+
+    service = Reporting(unit_of_work.mongo, 0, patience_s=0.05)
+    async with service.client:
+        answer = await service.get()
+        assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+        assert answer.headers["retry-after"] == "2"
