@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
+from services.reporting.generations import FIRST
+from services.reporting.store import facts
 from shared.clock import random_id
 from shared.envelope import Envelope
 from shared.events import (
@@ -239,12 +241,12 @@ class Reporting(Affairs):
 
     async def batch_effects(self, store: Mongo, n: int) -> int:
         """A youth's fact holds what both events say."""
-        found = {"_id": f"youth-{n}", "first.detected": {"$exists": True}, "first.reached": {"$exists": True}}
-        return GOOD * await store["facts"].count_documents(found)
+        first = {youth: fact["first"] async for youth, fact in facts(store, FIRST)}.get(f"youth-{n}", {})
+        return GOOD * ("detected" in first and "reached" in first)
 
     async def faults(self, store: Mongo) -> list[str]:
-        facts = Counter([fact["_id"] async for fact in store["facts"].find()])
-        faults = differences("facts", facts, Counter(f"youth-{n}" for n in self.batches))
+        known = Counter([youth async for youth, _ in facts(store, FIRST)])
+        faults = differences("facts", known, Counter(f"youth-{n}" for n in self.batches))
         events = [happened for n in self.batches for happened in self._happened(n)]
         levels = "national,academie,departement,network"
         async with self.world.client() as client:
