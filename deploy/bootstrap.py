@@ -130,6 +130,13 @@ def install(uv, python):
         )
     if not done:
         raise SetupError("the packages of uv.lock could not be installed (see above).")
+    compile_all()
+
+
+def compile_all():
+    """Compile what a service imports, once: else each start does it, where PYTHONDONTWRITEBYTECODE is set."""
+    folders = ["services", "shared", "deploy", "tests", *map(str, VENV.glob("lib/python3*/site-packages"))]
+    run([str(VENV / "bin" / "python"), "-m", "compileall", "-qq", "-j", "0", *folders], quiet=True)
 
 
 def own_index(python):
