@@ -7,7 +7,7 @@ KAFKA_JARS := .foquale/kafka-jars
 SETUP := .venv/.foquale-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test chaos check lint format types contracts docs kafka-jars clean moved
+.PHONY: help setup demo up test chaos bench check lint format types contracts docs kafka-jars clean moved
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: setup ## Run all tests that need no Docker (ARGS="-k name" for some)
 
 chaos: setup kafka-jars ## Kill and pause everything under load, then prove that nothing was lost or doubled (ARGS="--faults 12")
 	@exec $(BIN)/python -m tests.chaos $(ARGS)
+
+bench: setup kafka-jars ## Measure everything, beside other ways of doing it; 15 minutes at most (ARGS="--quick", ARGS="--only projection")
+	@exec $(BIN)/python -m tests.bench $(ARGS)
 
 check: lint types contracts ## lint, types and contracts
 

@@ -150,12 +150,13 @@ class BatchConsumer(ABC):
     def _decode(self, records: Sequence[Record]) -> tuple[list[Received[Event]], list[Refused]]:
         good: list[Received[Event]] = []
         refused: list[Refused] = []
+        ignored = 0
         for record in records:
             try:
                 envelope = from_record(record)
                 model = self._models.get(envelope.type)
                 if model is None:
-                    self._metrics.event("other", "ignored")
+                    ignored += 1
                     continue
                 good.append(Received(envelope, model.model_validate_json(envelope.data), record))
             except Undecodable as error:
@@ -163,6 +164,8 @@ class BatchConsumer(ABC):
             except ValidationError as error:
                 broken = error.errors(include_url=False)[0]["type"] == "json_invalid"
                 refused.append(Refused(record, "bad_json" if broken else "invalid_data", _first_error(error)))
+        if ignored:
+            self._metrics.event("other", "ignored", ignored)
         return good, refused
 
     async def _set_aside(self, refused: Sequence[Refused]) -> None:

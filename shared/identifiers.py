@@ -7,6 +7,7 @@ import calendar
 import re
 import unicodedata
 from datetime import date
+from functools import lru_cache
 from typing import Final, Literal
 
 KEY_LETTERS: Final = "ABCDEFGHJKLMNPRSTUVWXYZ"
@@ -14,6 +15,9 @@ KEY_LETTERS: Final = "ABCDEFGHJKLMNPRSTUVWXYZ"
 
 RNIE_SINCE: Final = date(2017, 9, 1)
 """First day of the school year from which an INE may have the RNIE form (nine digits, two letters)."""
+
+_REMEMBERED: Final = 20_000
+"""Answers kept of each of the functions below whose arguments come again and again in a list."""
 
 UaiProblem = Literal["malformed", "wrong_key"]
 IneForm = Literal["bea", "apprenticeship", "rnie"]
@@ -46,6 +50,7 @@ def normalise_uai(text: str) -> str:
     return _upper(text)
 
 
+@lru_cache(_REMEMBERED)
 def uai_problem(text: str) -> UaiProblem | None:
     """What is wrong with a UAI: not seven digits and a letter, or a letter that is not its number's; None if right."""
     uai = _upper(text)
@@ -97,6 +102,7 @@ def normalise_commune(text: str) -> str:
     return _upper(text)
 
 
+@lru_cache(_REMEMBERED)
 def departement_of(commune: str) -> str | None:
     """The département that a COG commune code belongs to by its form, or None when it has no such form.
 
@@ -109,6 +115,7 @@ def departement_of(commune: str) -> str | None:
     return code[:3] if code[:2] in ("97", "98") else code[:2]
 
 
+@lru_cache(_REMEMBERED)
 def parse_iso_date(text: str) -> date | None:
     """A date written exactly `YYYY-MM-DD`, else None (`date.fromisoformat` takes other forms as well)."""
     match = _ISO_DATE.fullmatch(text)
@@ -120,6 +127,7 @@ def parse_iso_date(text: str) -> date | None:
         return None
 
 
+@lru_cache(_REMEMBERED)
 def parse_campaign(text: str) -> date | None:
     """The reference date of a campaign `YYYY-MM`: the last day of that month; None when it is no month."""
     match = _CAMPAIGN.fullmatch(text)
@@ -155,6 +163,7 @@ def _words(text: str) -> list[str]:
     return kept.translate(_FOLD).split()
 
 
+@lru_cache(_REMEMBERED)
 def name_key(name: str) -> str:
     """A name with all that does not matter taken away; the same key means the same name.
 

@@ -8,12 +8,13 @@ changes downstream. How far it has come is kept in the store: a publication surv
                    `events` and `published` (numbers), `state`: running, done or replaced
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from shared.clock import Clock, random_id, utc_now
 from shared.mongo import Document, Index, Mongo, Session
+from shared.unit_of_work import UNPUBLISHED
 
 PUBLICATIONS: Final = "publications"
 INDEXES: Final = (Index(PUBLICATIONS, "by_state", (("state", 1), ("_id", 1))),)
@@ -60,7 +61,7 @@ class Journal:
 
     async def state(self) -> dict[str, Any]:
         """What waits to be published: `pending` events never yet, `to_republish` of the journal, and since when."""
-        pending = await self._mongo["outbox"].count_documents({"pending": True})
+        pending = len(await waiting(self._mongo))
         oldest = await oldest_pending(self._mongo)
         running = await running_publication(self._mongo)
         return {
@@ -76,10 +77,17 @@ async def running_publication(mongo: Mongo) -> Document | None:
     return await mongo[PUBLICATIONS].find_one({"state": "running"}, sort=[("begun_at", -1)])
 
 
+async def waiting(mongo: Mongo, among: Sequence[str] | None = None) -> set[str]:
+    """The events that no broker has yet; only those `among` some, where these are given."""
+    notes = mongo[UNPUBLISHED].find({} if among is None else {"events": {"$in": list(among)}}, {"events": 1})
+    found = {event_id async for note in notes for event_id in note["events"]}
+    return found if among is None else found.intersection(among)
+
+
 async def oldest_pending(mongo: Mongo) -> datetime | None:
     """When the oldest event was recorded that no broker has yet; None when there is none."""
-    row = await mongo["outbox"].find_one({"pending": True}, {"time": 1}, sort=[("_id", 1)])
-    return row["time"] if row else None
+    note = await mongo[UNPUBLISHED].find_one({}, {"at": 1}, sort=[("_id", 1)])
+    return note["at"] if note else None
 
 
 def rows_left(publication: Document) -> Document:

@@ -244,6 +244,11 @@ def by_kind(writes: Iterable[Write]) -> list[Write]:
     return sorted(writes, key=lambda write: type(write).__name__)
 
 
+def may_be_committed(error: BaseException) -> bool:
+    """Whether a transaction that ended in this error may have been committed all the same."""
+    return isinstance(error, PyMongoError) and error.has_error_label("UnknownTransactionCommitResult")
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether the store, not the request, is at fault: worth waiting for."""
     return isinstance(error, ConnectionFailure) or (

@@ -7,7 +7,9 @@ new goes first; in between the relay works through the running publication of th
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
 from time import monotonic
 
 import structlog
@@ -17,13 +19,15 @@ from shared.clock import random_id
 from shared.crash_points import Point, Reach, pass_by
 from shared.ending import asked_to_end
 from shared.envelope import Envelope
-from shared.journal import note_published, oldest_pending, rows_left, running_publication
+from shared.journal import note_published, oldest_pending, rows_left, running_publication, waiting
 from shared.mongo import Document, DuplicateKeyError, Mongo, StoreError
 from shared.observability import Metrics, describe
 from shared.settings import ServiceSettings
+from shared.unit_of_work import UNPUBLISHED
 
 log = structlog.get_logger(__name__)
 
+_NOTES = 100  # read at once
 _MOST_S = 60.0  # of one turn: past that it is given up and tried again
 
 
@@ -126,26 +130,30 @@ class Relay:
 
     async def _turn(self) -> bool:
         """Publish one batch; whether there may be more."""
-        rows = (
-            await self._mongo["outbox"]
-            .find({"pending": True})
-            .sort("_id", 1)
-            .limit(self._settings.relay_batch)
-            .to_list(None)
-        )
-        if not rows:
+        notes = await self._mongo[UNPUBLISHED].find({}).sort("_id", 1).limit(_NOTES).to_list(None)
+        ids = list(islice(chain.from_iterable(note["events"] for note in notes), self._settings.relay_batch))
+        if not notes:
             return False
+        rows = await self._mongo["outbox"].find({"_id": {"$in": ids}}).sort("_id", 1).to_list(None)
         sent = await self._publish(rows)
-        done = [row["_id"] for row, ok in zip(rows, sent, strict=True) if ok]
-        if done:
-            await self._mongo["outbox"].update_many(
-                {"_id": {"$in": done}}, {"$set": {"published_at": datetime.now(UTC)}, "$unset": {"pending": ""}}
-            )
+        refused = {row["_id"] for row, ok in zip(rows, sent, strict=True) if not ok}
+        done = set(ids) - refused
+        if done or not ids:
+            await self._strike_out(notes, done)
             self._reach(Point.RELAY_MARKED)
-        if len(done) < len(rows):
-            log.warning("relay_unconfirmed", events=len(rows) - len(done))
+        if refused:
+            log.warning("relay_unconfirmed", events=len(refused))
             await asyncio.sleep(0.5)
         return bool(done)
+
+    async def _strike_out(self, notes: Sequence[Document], done: set[str]) -> None:
+        """These events are published."""
+        whole = [note["_id"] for note in notes if done.issuperset(note["events"])]
+        await self._mongo[UNPUBLISHED].delete_many({"_id": {"$in": whole}})
+        for note in notes:
+            part = [event_id for event_id in note["events"] if event_id in done]
+            if part and len(part) < len(note["events"]):
+                await self._mongo[UNPUBLISHED].update_one({"_id": note["_id"]}, {"$pullAll": {"events": part}})
 
     async def _turn_of_publication(self) -> bool:
         """Publish the next batch of the journal, where that was asked for; whether there may be more."""
@@ -160,18 +168,16 @@ class Relay:
             .to_list(None)
         )
         sent = await self._publish(rows) if rows else []
+        refused_ids = [row["_id"] for row, ok in zip(rows, sent, strict=True) if not ok]
         # What waits in the outbox as well goes on waiting there when it is refused here.
-        refused = [ok is False and "pending" not in row for row, ok in zip(rows, sent, strict=True)]
+        waits = await waiting(self._mongo, refused_ids) if refused_ids else set()
+        refused = [not ok and row["_id"] not in waits for row, ok in zip(rows, sent, strict=True)]
         done = rows[: refused.index(True)] if any(refused) else rows
         last = len(rows) < self._settings.relay_batch and len(done) == len(rows)
         await note_published(self._mongo, publication, done, last=last, now=datetime.now(UTC))
         if len(done) < len(rows):
             await asyncio.sleep(0.5)
         return True
-
-    async def _first(self, query: Document) -> list[Document]:
-        """The first rows of the outbox that fit, as many as are published at once."""
-        return await self._mongo["outbox"].find(query).sort("_id", 1).limit(self._settings.relay_batch).to_list(None)
 
     async def _publish(self, rows: list[Document]) -> list[bool]:
         self._reach(Point.RELAY_READ)

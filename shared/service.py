@@ -35,7 +35,16 @@ log = structlog.get_logger(__name__)
 Check = Callable[[], Awaitable[str | None]]
 Step = Callable[[], Awaitable[None]]
 
-_COLLECTIONS = ("outbox", UNPUBLISHED, "inbox", "idempotency", "dead_letters", "leases", "signals", journal.PUBLICATIONS)
+_COLLECTIONS = (
+    "outbox",
+    UNPUBLISHED,
+    "inbox",
+    "idempotency",
+    "dead_letters",
+    "leases",
+    "signals",
+    journal.PUBLICATIONS,
+)
 _INDEXES = (*OUTBOX_INDEXES, *INBOX_INDEXES, *commands.INDEXES, *dead_letters.INDEXES, *journal.INDEXES)
 _START_PATIENCE_S = 60.0
 
@@ -116,6 +125,7 @@ class Service:
         app = FastAPI(title=f"FOQUALE {title}", version="1", lifespan=self._lifespan, responses=http.PROBLEMS)
         app.state.service = self
         app.state.unit_of_work = self.unit_of_work
+        app.state.commands = commands.Commands(self.unit_of_work)
         http.install(app)
         for router in routers:
             app.include_router(router)
@@ -229,7 +239,7 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
     # A batch makes tens of thousands of objects that live as long as it does: at Python's own threshold the collector
     # would walk them all again and again, a third of all work.
     gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
+    gc.set_threshold(500_000, 20, 50)
     configure_logging(settings.log_level, as_json=settings.log_json)
     # uvicorn raises the signal again once all is stopped, and a process that ended as it was told to would look killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

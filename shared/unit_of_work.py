@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from shared.clock import Clock, event_id, utc_now
 from shared.crash_points import Point, Reach, pass_by
@@ -13,10 +13,12 @@ from shared.observability import current_trace
 
 T = TypeVar("T")
 
-OUTBOX_INDEXES = (
-    Index("outbox", "pending", (("pending", 1), ("_id", 1)), {"partialFilterExpression": {"pending": True}}),
-    Index("outbox", "journal", (("topic", 1), ("_id", 1))),
-)
+UNPUBLISHED: Final = "unpublished"
+"""Notes of which events no broker has yet: `_id` (the first of them), `events` (identifiers, in order), `at`."""
+
+_EVENTS_OF_A_NOTE: Final = 100
+
+OUTBOX_INDEXES = (Index("outbox", "journal", (("topic", 1), ("_id", 1))),)
 
 
 @dataclass
@@ -32,8 +34,8 @@ class Tx:
     def __getitem__(self, collection: str) -> Collection:
         return self.mongo[collection]
 
-    def emit(self, *events: Event) -> None:
-        """Publish the events, if and only if the transaction commits."""
+    def emit(self, *events: Event, trace: str | None = None) -> None:
+        """Publish the events, if and only if the transaction commits. `trace`: of another work than the one in hand."""
         for event in events:
             self.emitted.append(
                 {
@@ -43,10 +45,15 @@ class Tx:
                     "subject": event.subject(),
                     "time": self.now,
                     "data": event.model_dump_json().encode(),
-                    "trace": current_trace(),
-                    "pending": True,
+                    "trace": trace or current_trace(),
                 }
             )
+
+    def notes(self) -> list[Document]:
+        """What is noted of the events until they are published: far less to write, twice, than to mark each of them."""
+        ids = [row["_id"] for row in self.emitted]
+        parts = [ids[start : start + _EVENTS_OF_A_NOTE] for start in range(0, len(ids), _EVENTS_OF_A_NOTE)]
+        return [{"_id": part[0], "events": part, "at": self.now} for part in parts]
 
 
 class UnitOfWork:
@@ -72,7 +79,8 @@ class UnitOfWork:
             tx = Tx(self.mongo, session, self.clock(), self.source)
             result = await work(tx)
             if tx.emitted:
-                await self.mongo["outbox"].insert_many(tx.emitted, ordered=False, session=session)
+                await self.mongo.insert("outbox", tx.emitted, session)
+                await self.mongo.insert(UNPUBLISHED, tx.notes(), session)
             emitted = bool(tx.emitted)
             self.reach(Point.TRANSACTION_WRITTEN)
             return result

@@ -19,7 +19,7 @@ from services.catalogue.inputs import (
     SolutionInput,
 )
 from services.catalogue.seat_store import Placements
-from services.catalogue.seats import HoldRules
+from services.catalogue.seats import HoldRules, Wanted
 from services.catalogue.store import Store
 from services.catalogue.views import (
     NetworkPage,
@@ -33,6 +33,7 @@ from services.catalogue.views import (
 from shared.clock import Clock
 from shared.commands import Answer, CommandOf
 from shared.mongo import Document, Mongo
+from shared.observability import current_trace
 from shared.problems import Problem
 from shared.reference import Reference
 from shared.unit_of_work import Tx
@@ -156,22 +157,15 @@ def placement_routes(mongo: Mongo, rules: HoldRules) -> APIRouter:
     """Offers, and what became of them."""
     routes = APIRouter(prefix="/v1/placements", tags=["placements"])
 
+    async def offer(tx: Tx, wanted: Sequence[Wanted]) -> list[Answer | Exception]:
+        made = await seats.offer(tx, rules, wanted)
+        return [each if isinstance(each, Problem) else PlacementView.of(each).answer() for each in made]
+
     @routes.post("", status_code=201, response_model=PlacementView)
     async def offer_place(body: OfferInput, command: CommandOf) -> JSONResponse:
         """Hold a seat for a youth who had an interview. `held_until` counts from now, whatever day `on` is."""
-
-        async def offer(tx: Tx) -> Answer:
-            placement = await seats.offer(
-                tx,
-                rules,
-                youth_id=body.youth_id,
-                solution_id=body.solution_id,
-                session_id=body.session_id,
-                on=body.on,
-            )
-            return PlacementView.of(placement).answer()
-
-        return await command(offer)
+        wanted = Wanted(body.youth_id, body.solution_id, body.session_id, body.on, current_trace())
+        return await command.of_many(offer, wanted)
 
     @routes.get("/{placement_id}")
     async def get_placement(placement_id: str) -> PlacementView:

@@ -1,6 +1,6 @@
 """What the catalogue has heard from the bus: interviewed youths, and contracts. No identity is among it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -37,10 +37,16 @@ class Youths:
         if writes:
             await self._tx["youths"].bulk_write(writes, ordered=False, session=self._tx.session)
 
-    async def claim(self, youth_id: str) -> bool:
-        """Whether the youth had an interview. A write, so that of two offers to one youth at once, one waits."""
-        done = await self._tx["youths"].update_one({"_id": youth_id}, {"$inc": {"offers": 1}}, session=self._tx.session)
-        return done.matched_count == 1
+    async def interviewed(self, youth_ids: Iterable[str]) -> set[str]:
+        """Those of the youths who had an interview."""
+        query = {"_id": {"$in": sorted(set(youth_ids))}}
+        return {row["_id"] async for row in self._tx["youths"].find(query, {"_id": 1}, session=self._tx.session)}
+
+    async def claim(self, offers: Mapping[str, int]) -> None:
+        """Count offers to youths. A write, so that of two transactions with offers to one youth at once, one waits."""
+        updates = [({"_id": youth_id}, {"$inc": {"offers": number}}) for youth_id, number in sorted(offers.items())]
+        if not await self._tx.mongo.update("youths", updates, self._tx.session):
+            raise RuntimeError("a youth is not known here whom this transaction has read")
 
 
 def _interview(interview: InterviewDone, time: datetime, event_id: str) -> Document:

@@ -1,6 +1,6 @@
 """Queries about seats: the counters of sessions, and placements."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
 from services.catalogue.domain import OPEN, Placement
@@ -28,6 +28,15 @@ class Seats:
             {"_id": key, "$expr": _FREE}, {"$inc": {"held": held, "occupied": occupied}}, session=self._tx.session
         )
         return done.modified_count == 1
+
+    async def hold(self, places: Mapping[str, int]) -> None:
+        """Hold so many places of each session, which must be free: the guard is in the filter of the write itself."""
+        updates: list[tuple[Document, Document]] = []
+        for key, number in sorted(places.items()):
+            room = {"$lte": [{"$add": ["$held", "$occupied", number]}, "$places"]}
+            updates.append(({"_id": key, "$expr": room}, {"$inc": {"held": number}}))
+        if not await self._tx.mongo.update("sessions", updates, self._tx.session):
+            raise RuntimeError("a session has fewer free places than this transaction has read")
 
     def move(self, key: str, *, held: int, occupied: int) -> None:
         """Give a place back, or turn a held one into an occupied one."""
@@ -66,11 +75,15 @@ class Placements:
         rows = self._mongo["placements"].find({"_id": {"$in": sorted(set(placement_ids))}}, session=self._session)
         return {row["_id"]: placement_of(row) async for row in rows}
 
-    async def open_offer(self, youth_id: str, key: str) -> str | None:
-        """The youth's offer in that session that waits for an answer or a contract."""
-        query = {"youth_id": youth_id, "session": key, "state": {"$in": list(OPEN)}}
-        row = await self._mongo["placements"].find_one(query, {"_id": 1}, session=self._session)
-        return None if row is None else str(row["_id"])
+    async def open_offers(self, youth_ids: Iterable[str], keys: Iterable[str]) -> dict[tuple[str, str], str]:
+        """(youth, session) -> the offer that waits for an answer or a contract."""
+        query = {
+            "youth_id": {"$in": sorted(youth_ids)},
+            "session": {"$in": sorted(keys)},
+            "state": {"$in": list(OPEN)},
+        }
+        rows = self._mongo["placements"].find(query, {"youth_id": 1, "session": 1}, session=self._session)
+        return {(row["youth_id"], row["session"]): row["_id"] async for row in rows}
 
     async def overdue(self, before: datetime, limit: int) -> list[str]:
         """Unanswered offers held until a moment before `before`, the longest overdue first."""
@@ -84,19 +97,22 @@ class Placements:
         row = await self._mongo["placements"].find_one(query, sort=[("held_until", 1)], session=self._session)
         return None if row is None else placement_of(row)
 
-    async def add(self, placement: Placement, at: datetime) -> None:
-        row = {
-            "_id": placement.placement_id,
-            "youth_id": placement.youth_id,
-            "solution_id": placement.solution_id,
-            "session_id": placement.session_id,
-            "session": session_key(placement.solution_id, placement.session_id),
-            "state": placement.state,
-            "on": placement.on.isoformat(),
-            "held_until": placement.held_until,
-            "offered_at": at,
-        }
-        await self._mongo["placements"].insert_one(row, session=self._session)
+    async def add(self, placements: Sequence[Placement], at: datetime) -> None:
+        rows = [
+            {
+                "_id": placement.placement_id,
+                "youth_id": placement.youth_id,
+                "solution_id": placement.solution_id,
+                "session_id": placement.session_id,
+                "session": session_key(placement.solution_id, placement.session_id),
+                "state": placement.state,
+                "on": placement.on.isoformat(),
+                "held_until": placement.held_until,
+                "offered_at": at,
+            }
+            for placement in placements
+        ]
+        await self._mongo["placements"].insert_many(rows, ordered=False, session=self._session)
 
     async def write(self, placements: Sequence[Placement]) -> None:
         """Write what became of them."""

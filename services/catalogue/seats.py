@@ -1,15 +1,16 @@
 """Offers and what becomes of them: each change of a placement and its session's counters in one transaction."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import structlog
 
-from services.catalogue.domain import Happening, Placement, follow, to_millisecond
+from services.catalogue.domain import Happening, Placement, Session, follow, to_millisecond
 from services.catalogue.heard_store import Youths
 from services.catalogue.seat_store import Placements, Seats
-from services.catalogue.store import Store, session_key
+from services.catalogue.store import Offered, Store, session_key
 from shared.clock import random_id
 from shared.consumer import Unapplicable
 from shared.events import PlacementExpired, PlacementOffered
@@ -36,75 +37,116 @@ class News:
     contract_id: str | None = None
 
 
-async def offer(
-    tx: Tx, rules: HoldRules, *, youth_id: str, solution_id: str, session_id: str, on: date | None
-) -> Placement:
-    """Hold a seat for an interviewed youth, or refuse with what stands against it. Counts from now, whatever `on`."""
-    found = await Store.within(tx).offered(solution_id, session_id)
-    if found is None:
-        raise Problem(404, "unknown_solution", f"there is no solution {solution_id!r}")
-    solution, network = found
-    if solution.withdrawn:
-        raise Problem(409, "solution_withdrawn", f"solution {solution_id!r} is no longer offered; choose another")
-    if not solution.sessions:
-        raise Problem(404, "unknown_session", f"solution {solution_id!r} has no session {session_id!r}")
-    (session,) = solution.sessions
-    if not await Youths(tx).claim(youth_id):
-        raise Problem(
-            409,
-            "not_interviewed",
-            f"no interview of youth {youth_id!r} is known here; if there was one a moment ago, try again",
-            retry_after_s=1,
-        )
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An offer that somebody wants to make. `on`: the day it is made, today when None; `trace`: of who asked."""
+
+    youth_id: str
+    solution_id: str
+    session_id: str
+    on: date | None = None
+    trace: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Of the session."""
+        return session_key(self.solution_id, self.session_id)
+
+
+async def offer(tx: Tx, rules: HoldRules, wanted: Sequence[Wanted]) -> list[Placement | Problem]:
+    """Hold seats for interviewed youths, in this order, or refuse with what stands against it.
+
+    All is read first, then decided, then written: many offers cost little more than one, and one that is refused has
+    written nothing. A hold counts from now, whatever `on`.
+    """
+    offered = await Store.within(tx).offered(each.key for each in wanted)
+    youths = await Youths(tx).interviewed(each.youth_id for each in wanted)
     placements = Placements.within(tx)
-    key = session_key(solution_id, session_id)
-    before = await placements.open_offer(youth_id, key)
-    if before is not None:
-        raise Problem(
-            409, "already_offered", f"the youth has an offer in this session already: {before}", placement_id=before
-        )
-    if not await _take(tx, key, rules):
-        raise Problem(
-            409, "no_free_place", f"all {session.places} places of session {session_id!r} are taken; choose another"
-        )
+    open_offers = await placements.open_offers(youths, offered.sessions)
+    free = {key: session.free for key, session in offered.sessions.items()}
     now = to_millisecond(tx.now)
-    placement = Placement(
-        placement_id=random_id(),
-        youth_id=youth_id,
-        solution_id=solution_id,
-        session_id=session_id,
-        state="held",
-        on=on or now.date(),
-        held_until=now + rules.hold,
-    )
-    await placements.add(placement, now)
-    tx.emit(
-        PlacementOffered(
-            youth_id=youth_id,
-            on=placement.on,
-            placement_id=placement.placement_id,
-            solution_id=solution_id,
-            kind=solution.kind,
-            track=solution.track,
-            academie=network.academie,
-            network_id=network.network_id,
-            starts_on=session.starts_on,
-            held_until=placement.held_until,
+    made: list[Placement] = []
+    outcomes: list[Placement | Problem] = []
+    for each in wanted:
+        before = open_offers.get((each.youth_id, each.key))
+        refusal = _refusal(each, offered, youths, before)
+        if refusal is None and free[each.key] < 1:
+            free[each.key] += await _free_overdue(tx, each.key, rules)
+            refusal = None if free[each.key] else _no_free_place(offered.sessions[each.key])
+        if refusal is not None:
+            outcomes.append(refusal)
+            continue
+        placement = Placement(
+            placement_id=random_id(),
+            youth_id=each.youth_id,
+            solution_id=each.solution_id,
+            session_id=each.session_id,
+            state="held",
+            on=each.on or now.date(),
+            held_until=now + rules.hold,
         )
+        free[each.key] -= 1
+        open_offers[each.youth_id, each.key] = placement.placement_id
+        made.append(placement)
+        outcomes.append(placement)
+        tx.emit(_offered(placement, offered), trace=each.trace)
+    if made:
+        await Youths(tx).claim(Counter(placement.youth_id for placement in made))
+        await Seats(tx).hold(Counter(session_key(p.solution_id, p.session_id) for p in made))
+        await placements.add(made, now)
+    return outcomes
+
+
+def _refusal(wanted: Wanted, offered: Offered, youths: Set[str], before: str | None) -> Problem | None:
+    """What stands against an offer, but for the places."""
+    solution, session_id = offered.solutions.get(wanted.solution_id), wanted.session_id
+    if solution is None:
+        return Problem(404, "unknown_solution", f"there is no solution {wanted.solution_id!r}")
+    if solution.withdrawn:
+        detail = f"solution {wanted.solution_id!r} is no longer offered; choose another"
+        return Problem(409, "solution_withdrawn", detail)
+    if wanted.key not in offered.sessions:
+        return Problem(404, "unknown_session", f"solution {wanted.solution_id!r} has no session {session_id!r}")
+    if wanted.youth_id not in youths:
+        detail = f"no interview of youth {wanted.youth_id!r} is known here; if there was one a moment ago, try again"
+        return Problem(409, "not_interviewed", detail, retry_after_s=1)
+    if before is not None:
+        detail = f"the youth has an offer in this session already: {before}"
+        return Problem(409, "already_offered", detail, placement_id=before)
+    return None
+
+
+def _no_free_place(session: Session) -> Problem:
+    detail = f"all {session.places} places of session {session.session_id!r} are taken; choose another"
+    return Problem(409, "no_free_place", detail)
+
+
+def _offered(placement: Placement, offered: Offered) -> PlacementOffered:
+    solution = offered.solutions[placement.solution_id]
+    network = offered.networks[solution.network_id]
+    return PlacementOffered(
+        youth_id=placement.youth_id,
+        on=placement.on,
+        placement_id=placement.placement_id,
+        solution_id=placement.solution_id,
+        kind=solution.kind,
+        track=solution.track,
+        academie=network.academie,
+        network_id=network.network_id,
+        starts_on=offered.sessions[session_key(placement.solution_id, placement.session_id)].starts_on,
+        held_until=placement.held_until,
     )
-    return placement
 
 
-async def _take(tx: Tx, key: str, rules: HoldRules) -> bool:
-    """Take a seat of the session; where none is free, that of an overdue hold nobody has looked at yet."""
-    seats = Seats(tx)
-    if await seats.take(key, held=1, occupied=0):
-        return True
+async def _free_overdue(tx: Tx, key: str, rules: HoldRules) -> int:
+    """Let an overdue hold of the session expire that nobody has looked at yet; how many places that frees."""
     overdue = await Placements.within(tx).overdue_in(key, tx.now - rules.grace)
     if overdue is None:
-        return False
+        return 0
+    seats = Seats(tx)
     await _expire(tx, seats, overdue)
-    return await seats.take(key, held=1, occupied=0)
+    await seats.write()
+    return 1
 
 
 async def expire(tx: Tx, placement_id: str, rules: HoldRules) -> bool:

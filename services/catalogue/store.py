@@ -5,6 +5,7 @@ of their own, `_id` "solution/session" (no identifier has a slash), so that offe
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -39,6 +40,15 @@ Found = tuple[list[Document], str | None]
 def session_key(solution_id: str, session_id: str) -> str:
     """The `_id` of a session."""
     return f"{solution_id}/{session_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """Sessions by their keys, with the solutions (without sessions) and the networks that they belong to."""
+
+    sessions: dict[str, Session]
+    solutions: dict[str, Solution]
+    networks: dict[str, Network]
 
 
 class Store:
@@ -78,18 +88,15 @@ class Store:
         query = {"network_id": network_id, "withdrawn": False}
         return [solution async for solution in self._with_sessions([{"$match": query}, {"$sort": {"_id": 1}}])]
 
-    async def offered(self, solution_id: str, session_id: str) -> tuple[Solution, Network] | None:
-        """A solution with the one session, if it has it, and its network: what an offer needs, in one read."""
-        session = [{"$match": {"_id": session_key(solution_id, session_id)}}]
-        pipeline: list[Document] = [
-            {"$match": {"_id": solution_id}},
-            {"$lookup": {"from": "sessions", "pipeline": session, "as": "sessions"}},
-            {"$lookup": {"from": "networks", "localField": "network_id", "foreignField": "_id", "as": "network"}},
-        ]
-        async for row in self._mongo.aggregate("solutions", pipeline, self._session):
-            (network,) = row.pop("network")
-            return solution_of(row, row["sessions"]), network_of(network)
-        return None
+    async def offered(self, keys: Iterable[str]) -> "Offered":
+        """What offers in these sessions need to know; what there is not is left out."""
+        wanted = sorted(set(keys))
+        sessions = self._mongo["sessions"].find({"_id": {"$in": wanted}}, session=self._session)
+        by_key = {row["_id"]: session_of(row) async for row in sessions}
+        ids = sorted({key.partition("/")[0] for key in wanted})
+        solutions = self._mongo["solutions"].find({"_id": {"$in": ids}}, session=self._session)
+        by_id = {row["_id"]: solution_of(row, ()) async for row in solutions}
+        return Offered(by_key, by_id, await self.networks(solution.network_id for solution in by_id.values()))
 
     async def put_network(self, network: Network) -> None:
         row = _network_row(network)

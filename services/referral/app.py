@@ -33,11 +33,11 @@ class ReferenceTables:
 
     def knows_commune(self, code: str) -> bool:
         """Whether the commune is in our list."""
-        return self._reference.commune(code) is not None
+        return self._reference.knows_commune(code)
 
     def knows_school(self, uai: str) -> bool:
         """Whether the school is in our list."""
-        return self._reference.school(uai) is not None
+        return self._reference.knows_school(uai)
 
 
 def siei_table(handlers: Handlers) -> Table:

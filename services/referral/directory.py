@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 
 from services.referral import store
 from services.referral.domain import Owner, Platform, assign, directory_of
@@ -20,6 +21,7 @@ class Directory:
         self._version = -1
         self._by_id: Mapping[str, Platform] = {}
         self._by_place: Mapping[str, list[Platform]] = {}
+        self._remembered = lru_cache(50_000)(self._owner)
 
     async def read(self, tx: Tx) -> None:
         """Read the directory again if it has changed; raises `NotYet` while it does not cover the country."""
@@ -29,12 +31,16 @@ class Directory:
             self._by_id = {platform.platform_id: platform for platform in platforms}
             self._by_place = directory_of(platforms)
             self._version = version
+            self._remembered.cache_clear()
         missing = self._uncovered({platform.departement for platform in self._by_id.values()})
         if missing:
             raise NotYet("directory_incomplete", f"no platform is known yet for département {missing[0]}")
 
     def owner(self, commune: str, departement: str, on: date) -> Owner:
         """The one platform and network that answer for a youth who lives there."""
+        return self._remembered(commune, departement, on)
+
+    def _owner(self, commune: str, departement: str, on: date) -> Owner:
         platform = assign(commune, departement, self._by_place)
         if platform is None:
             academie = self._reference.academie_of(departement, on)

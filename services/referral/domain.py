@@ -5,9 +5,12 @@ is never the end: at the next campaign the youth is to be contacted again.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from services.referral.eligibility import Row
 from shared.events import ContactAttempted, DropoutDetected, DropoutDismissed, InterviewDone, YouthTransferred
@@ -32,8 +35,7 @@ class UnreachableRule:
     days: int = 14
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """The one platform and network that answer for a youth."""
 
     platform_id: str
@@ -54,8 +56,7 @@ class Platform:
     registered_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """A row that named the youth, with the contact details it gave."""
 
     campaign: str
@@ -66,8 +67,7 @@ class Sighting:
     email: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """An attempt to reach the youth since his case was last opened."""
 
     on: date
@@ -75,11 +75,10 @@ class Attempt:
     outcome: ContactOutcome
 
 
-@dataclass(frozen=True, slots=True)
-class Youth:
+class Youth(Struct, frozen=True):
     """A youth, with identity. `assigned_on`: the day of the assignment that holds; `detected_*`: the last detection."""
 
-    youth_id: str
+    youth_id: str = field(name="_id")  # as it is stored
     family_name: str
     given_names: str
     birth_date: date
@@ -112,8 +111,8 @@ class Youth:
     attempts: tuple[Attempt, ...] = ()
     unreachable_campaign: str | None = None
     interviewed_on: date | None = None
-    open_contracts: frozenset[str] = field(default_factory=frozenset)
-    ended_contracts: frozenset[str] = field(default_factory=frozenset)
+    open_contracts: frozenset[str] = frozenset()
+    ended_contracts: frozenset[str] = frozenset()
 
     @property
     def campaigns(self) -> tuple[str, ...]:
@@ -215,7 +214,7 @@ def detected(youth: Youth, row: Row) -> DropoutDetected:
         departement=youth.owner.departement,
         platform_id=youth.owner.platform_id,
         network_id=youth.owner.network_id,
-        birth_month=f"{youth.birth_date:%Y-%m}",
+        birth_month=youth.birth_date.isoformat()[:7],
         last_school=row.last_school,
         last_level=row.last_level or None,
         followed_by_mission_locale=row.followed_by_mission_locale,

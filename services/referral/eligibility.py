@@ -5,10 +5,12 @@ comes first whenever the birth date can be read. Pure: the reference tables come
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
 from typing import Any, Final, Literal, Protocol, cast, get_args
+
+from msgspec import Struct
 
 from shared.events.base import Sex, Source
 from shared.identifiers import (
@@ -25,6 +27,7 @@ from shared.identifiers import (
     uai_problem,
     uai_suggestion,
 )
+from shared.siei_csv import COLUMNS
 
 Code = Literal[
     "under_16",
@@ -54,9 +57,13 @@ NEEDED: Final = (
     "left_on",
 )
 NEEDED_SPONTANEOUS: Final = ("family_name", "given_names", "birth_date", "sex", "commune")
+_CODES: Final = NO_DIPLOMA | DIPLOMAS
+_SEXES: Final = get_args(Sex)
 MIN_AGE: Final = 16
 MAX_AGE: Final = 25
 LONGEST: Final = 500
+_FOLLOWED: Final = {"true": True, "false": False, "": None}
+_STATUSES: Final = ("scolaire", "apprenti", "")
 _SHOWN: Final = frozenset(
     {"campaign", "source", "sex", "commune", "last_school", "enrolled_in", "highest_diploma", "left_on"}
 )
@@ -89,8 +96,7 @@ class Rejected:
     suggestion: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """An eligible row. `on` is the day of detection: the list's reference date, or the day the youth came.
 
     `identity` is the same for two rows that name the same person, as far as names and birth date can tell.
@@ -144,8 +150,9 @@ class _Dates:
 
 
 def texts(values: Mapping[str, Any]) -> dict[str, str | None]:
-    """The fields as stripped text; None for what is no text, number or boolean (an object, a list)."""
-    return {name: _text(value) for name, value in values.items()}
+    """All columns as stripped text; None for what is no text, number or boolean (an object, a list)."""
+    found = ((name, values.get(name, "")) for name in COLUMNS)
+    return {name: value.strip() if type(value) is str else _text(value) for name, value in found}
 
 
 def _text(value: Any) -> str | None:
@@ -179,7 +186,7 @@ def judge(  # noqa: PLR0911  one return a rule, in the order of the rules
     fields = texts(values)
 
     def field(name: str) -> str:
-        return fields.get(name, "") or ""
+        return fields[name] or ""
 
     def reject(code: Code, name: str, message: str, suggestion: str | None = None) -> Rejected:
         shown = field(name)[:60] if name in _SHOWN and code != "under_16" else None
@@ -206,7 +213,7 @@ def judge(  # noqa: PLR0911  one return a rule, in the order of the rules
     if enrolled and uai_problem(enrolled) is None:
         return reject("re_enrolled", "enrolled_in", "is enrolled again: remove this row at its source")
     for name in ("last_school", "enrolled_in"):
-        problem = uai_problem(field(name)) if field(name) else None
+        problem = uai_problem(fields[name] or "") if fields[name] else None
         if problem is not None:
             why = "is no UAI (7 digits and a letter)" if problem == "malformed" else "has a wrong check letter"
             return reject("unknown_school", name, f"{name} {why}: correct it", uai_suggestion(field(name)))
@@ -227,24 +234,24 @@ def _malformed(  # noqa: PLR0911  one return a reason
 ) -> tuple[str, str, str | None] | None:
     """The first field that is missing or unreadable: its name, what mends it, a suggestion."""
     for name in NEEDED_SPONTANEOUS if spontaneous else NEEDED:
-        text = fields.get(name, "")
+        text = fields[name]
         if text is None or len(text) > LONGEST:
             return name, f"is no text of at most {LONGEST} characters: correct it", None
         if not text:
             return name, "is missing: give it", None
     if not spontaneous and reference is None:
         return "campaign", "is no month written YYYY-MM: correct it", None
-    if fields.get("source") and fields["source"] not in SOURCES:
+    if fields["source"] and fields["source"] not in SOURCES:
         return "source", f"is not one of {', '.join(sorted(SOURCES))}", _closest(fields["source"], SOURCES)
     if birth is None:
         return "birth_date", "is no date written YYYY-MM-DD: correct it", None
-    if fields["sex"] not in get_args(Sex):
-        return "sex", "is neither F nor M: correct it", _closest((fields["sex"] or "").upper()[:1], get_args(Sex))
-    if fields.get("left_on") and parse_iso_date(fields["left_on"] or "") is None:
+    if fields["sex"] not in _SEXES:
+        return "sex", "is neither F nor M: correct it", _closest((fields["sex"] or "").upper()[:1], _SEXES)
+    if fields["left_on"] and parse_iso_date(fields["left_on"] or "") is None:
         return "left_on", "is no date written YYYY-MM-DD: correct it", None
-    diploma = fields.get("highest_diploma") or ""
-    if diploma not in NO_DIPLOMA | DIPLOMAS:
-        codes = (NO_DIPLOMA | DIPLOMAS) - {""}
+    diploma = fields["highest_diploma"] or ""
+    if diploma not in _CODES:
+        codes = _CODES - {""}
         return "highest_diploma", f"is not empty nor one of {', '.join(sorted(codes))}", _closest(diploma, codes)
     return None
 
@@ -262,57 +269,48 @@ def _row(
     *,
     spontaneous: bool,
 ) -> Row:
-    unreadable = False
-
-    def field(name: str) -> str:
-        nonlocal unreadable
-        text = fields.get(name, "")
-        if text is None or len(text) > LONGEST:
-            unreadable = True
-            return ""
-        return text
-
+    readable = {name: "" if text is None or len(text) > LONGEST else text for name, text in fields.items()}
+    followed, status = readable["followed_by_mission_locale"], readable["status"]
     warnings: list[Warned] = []
-    campaign = field("campaign") if not spontaneous else f"{dates.reference:%Y-%m}"
-    ine = normalise_ine(field("ine"))
+    campaign = readable["campaign"] if not spontaneous else f"{dates.reference:%Y-%m}"
+    ine = normalise_ine(readable["ine"])
     form = ine_form(ine, campaign) if ine else None
     if ine and form is None:
         warnings.append("bad_ine")
-    school = normalise_uai(field("last_school"))
+    school = normalise_uai(readable["last_school"])
     if school and not known.knows_school(school):
         warnings.append("school_not_listed")
     if not known.knows_commune(commune):
         warnings.append("commune_not_listed")
-    followed = field("followed_by_mission_locale")
-    unreadable = followed not in ("true", "false", "") or field("status") not in ("scolaire", "apprenti", "")
-    row = Row(
+    if followed not in _FOLLOWED or status not in _STATUSES or readable != fields:
+        warnings.append("unreadable_optional")
+    return Row(
         campaign=campaign,
         on=dates.reference,
-        source=cast(Source, field("source")) if field("source") else None,
-        source_row=field("source_row"),
-        family_name=field("family_name"),
-        given_names=field("given_names"),
+        source=cast(Source, readable["source"]) if readable["source"] else None,
+        source_row=readable["source_row"],
+        family_name=readable["family_name"],
+        given_names=readable["given_names"],
         birth_date=dates.birth,
-        identity=identity_key(field("family_name"), field("given_names"), dates.birth),
-        sex=cast(Sex, field("sex")),
+        identity=identity_key(readable["family_name"], readable["given_names"], dates.birth),
+        sex=cast(Sex, readable["sex"]),
         commune=commune,
         departement=departement,
         last_school=school or None,
         left_on=dates.left_on,
         ine=ine if form is not None else None,
         ine_form=form,
-        address=field("address"),
-        postal_code=field("postal_code"),
-        phone=field("phone"),
-        email=field("email"),
-        guardian_name=field("guardian_name"),
-        guardian_phone=field("guardian_phone"),
-        last_course=field("last_course"),
-        last_level=field("last_level"),
-        status=field("status") if field("status") in ("scolaire", "apprenti") else "",
-        highest_diploma=field("highest_diploma"),
-        followed_by_mission_locale={"true": True, "false": False}.get(followed),
+        address=readable["address"],
+        postal_code=readable["postal_code"],
+        phone=readable["phone"],
+        email=readable["email"],
+        guardian_name=readable["guardian_name"],
+        guardian_phone=readable["guardian_phone"],
+        last_course=readable["last_course"],
+        last_level=readable["last_level"],
+        status=status if status in _STATUSES else "",
+        highest_diploma=readable["highest_diploma"],
+        followed_by_mission_locale=_FOLLOWED.get(followed),
         origin="spontaneous" if spontaneous else "siei",
         warnings=tuple(warnings),
     )
-    return replace(row, warnings=(*row.warnings, "unreadable_optional")) if unreadable else row

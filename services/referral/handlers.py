@@ -1,7 +1,7 @@
 """What happens in referral: commands of the platforms, and what the bus tells."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -43,7 +43,7 @@ class Handlers:
             self.settings.unreachable_attempts, self.settings.unreachable_channels, self.settings.unreachable_days
         )
 
-    def judge(self, values: dict[str, Any], today: date, came_on: date | None = None) -> Row | Rejected:
+    def judge(self, values: Mapping[str, Any], today: date, came_on: date | None = None) -> Row | Rejected:
         """The row if it is eligible, else why not."""
         return judge(values, self.known, excluding=self.settings.excluding_diplomas, today=today, came_on=came_on)
 

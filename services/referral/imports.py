@@ -1,14 +1,15 @@
 """A SIEI list as a stream: read, judged, matched and stored as it comes in, in bounded memory.
 
-Each few hundred rows are one transaction, with the import's counts in it: what GET tells is what has been done. An
-upload that breaks off leaves what was taken in; sent again, with the same key or without, those rows count as repeated.
+Each few hundred rows are one transaction, with the import's counts in it: what GET tells is what has been done. While
+one is written, the rows of the next are read and judged. An upload that breaks off leaves what was taken in; sent
+again, with the same key or without, those rows count as repeated.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
+from datetime import date, timedelta
 
 from services.referral.eligibility import Rejected, Row
 from services.referral.handlers import Handlers
@@ -20,6 +21,7 @@ from shared.unit_of_work import Tx, UnitOfWork
 _COUNTS = ("rows", "accepted", "matched", "disputed", "repeated")
 _SILENCE = timedelta(seconds=60)
 _DEADLINE_S = 120.0
+_AT_ONCE = 100  # rows judged before others have their turn
 
 
 @dataclass
@@ -88,13 +90,14 @@ class Imports:
 
     async def run(self, import_id: str, body: AsyncIterator[bytes]) -> None:
         """Take in the list that `body` holds."""
+        writing: asyncio.Task[None] | None = None
         try:
-            reader = SieiReader()
-            chunk = _Chunk()
-            async for data in body:
-                chunk = await self._take(import_id, chunk, reader.feed(data))
-            chunk = await self._take(import_id, chunk, reader.close())
-            await self._flush(import_id, chunk)
+            async for chunk in self._chunks(import_id, body):
+                if writing is not None:
+                    await writing
+                writing = asyncio.create_task(self._write(import_id, chunk))
+            if writing is not None:
+                await writing
         except HeaderError as error:
             await self._end(import_id, "failed", str(error))
             raise Problem(
@@ -105,35 +108,45 @@ class Imports:
                 columns=list(COLUMNS),
             ) from error
         except BaseException as error:
+            if writing is not None:
+                if isinstance(error, asyncio.CancelledError):
+                    writing.cancel()
+                await asyncio.wait({writing})
             await self._end(import_id, "failed", f"interrupted ({type(error).__name__}); send the list again")
             raise
         await self._end(import_id, "done", None)
 
-    async def _take(self, import_id: str, chunk: _Chunk, found: Sequence[RawRow | BrokenRow]) -> _Chunk:
+    async def _chunks(self, import_id: str, body: AsyncIterator[bytes]) -> AsyncIterator[_Chunk]:
+        """The rows of the list, judged, as many at a time as are one transaction."""
         today = self._uow.clock().date()
-        for raw in found:
-            judged = self._judge(raw, today)
-            if isinstance(judged, Row):
-                chunk.rows.append(judged)
-                chunk.warnings.update(judged.warnings)
-            else:
-                chunk.rejected[judged.code] += 1
-                chunk.errors.append(_error(import_id, raw.line, judged))
-            if len(chunk) >= self._handlers.settings.rows_per_transaction:
-                await self._flush(import_id, chunk)
-                chunk = _Chunk()
-        return chunk
+        chunk = _Chunk()
+        async for found in _read(body):
+            for number, raw in enumerate(found, start=1):
+                self._add(chunk, import_id, raw, today)
+                if len(chunk) >= self._handlers.settings.rows_per_transaction:
+                    yield chunk
+                    chunk = _Chunk()
+                elif number % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
+        if len(chunk):
+            yield chunk
 
-    def _judge(self, raw: RawRow | BrokenRow, today: Any) -> Row | Rejected:
-        judged = self._handlers.judge(dict(raw.values), today)
+    def _add(self, chunk: _Chunk, import_id: str, raw: RawRow | BrokenRow, today: date) -> None:
+        judged = self._judge(raw, today)
+        if isinstance(judged, Row):
+            chunk.rows.append(judged)
+            chunk.warnings.update(judged.warnings)
+        else:
+            chunk.rejected[judged.code] += 1
+            chunk.errors.append(_error(import_id, raw.line, judged))
+
+    def _judge(self, raw: RawRow | BrokenRow, today: date) -> Row | Rejected:
+        judged = self._handlers.judge(raw.values, today)
         if isinstance(raw, BrokenRow) and not (isinstance(judged, Rejected) and judged.code == "under_16"):
             return Rejected("malformed", raw.field or "", raw.message)
         return judged
 
-    async def _flush(self, import_id: str, chunk: _Chunk) -> None:
-        if not len(chunk):
-            return
-
+    async def _write(self, import_id: str, chunk: _Chunk) -> None:
         async def work(tx: Tx) -> None:
             taken: Counter[str] = Counter(result.outcome for result in await self._handlers.intake.take(tx, chunk.rows))
             await self._handlers.begin_campaigns(tx, chunk.rows)
@@ -175,6 +188,14 @@ class Imports:
             "begun_at": row["begun_at"].isoformat(),
             "ended_at": row["ended_at"].isoformat() if row.get("ended_at") else None,
         }
+
+
+async def _read(body: AsyncIterator[bytes]) -> AsyncIterator[Sequence[RawRow | BrokenRow]]:
+    """The rows that each piece of the list completes. HeaderError when the list has no usable header."""
+    reader = SieiReader()
+    async for data in body:
+        yield reader.feed(data)
+    yield reader.close()
 
 
 async def errors(mongo: Mongo, import_id: str, cursor: str | None, limit: int) -> tuple[list[Document], str | None]:

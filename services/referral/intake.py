@@ -30,10 +30,14 @@ class Taken:
 
 @dataclass
 class _Batch:
-    """What the store knows of a batch of rows, and what the batch changes."""
+    """What the store knows of a batch of rows, and what the batch changes.
+
+    `asked_claims` were looked for in the store, `known_claims` are those that it has.
+    """
 
     youths: dict[str, Youth]
     claims: dict[str, list[str]]
+    asked_claims: set[str]
     new: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
     known_claims: frozenset[str] = frozenset()
@@ -77,16 +81,17 @@ class Intake:
         disputes: list[tuple[str, Row, Dispute]] = []
         taken: list[Taken] = []
         for row in rows:
-            if row.key in seen:
+            key = row.key
+            if key in seen:
                 taken.append(Taken("repeated"))
                 continue
-            seen.add(row.key)
+            seen.add(key)
             by_ine = batch.holders(f"i:{row.ine}" if row.ine else None)
             decision = decide(row, by_ine, batch.holders(f"n:{row.identity}"))
             if isinstance(decision, Dispute):
                 dispute_id = self._new_id()
                 disputes.append((dispute_id, row, decision))
-                batch.about[row.key] = dispute_id
+                batch.about[key] = dispute_id
                 taken.append(Taken("disputed", dispute_id))
             elif isinstance(decision, SameAs):
                 taken.append(Taken("matched", self._see_again(batch, decision.youth_id, row)))
@@ -110,7 +115,7 @@ class Intake:
         claims = await store.find_claims(tx, wanted)
         youth_ids = {youth_id for holders in claims.values() for youth_id in holders} | set(also)
         youths = await store.find_youths(tx, youth_ids) if youth_ids else {}
-        return _Batch(youths, claims, known_claims=frozenset(claims))
+        return _Batch(youths, claims, wanted, known_claims=frozenset(claims))
 
     def _make(self, batch: _Batch, row: Row) -> str:
         owner = self._directory.owner(row.commune, row.departement, row.on)
@@ -159,7 +164,7 @@ class Intake:
         tx.emit(*batch.events)
 
     async def _reload_unread_claims(self, tx: Tx, batch: _Batch) -> None:
-        unread = batch.touched_claims - batch.known_claims
+        unread = batch.touched_claims - batch.asked_claims
         stored = await store.find_claims(tx, unread) if unread else {}
         for claim, holders in stored.items():
             batch.claims[claim] = [*holders, *(each for each in batch.claims[claim] if each not in holders)]

@@ -24,7 +24,7 @@ class ReferralSettings(ServiceSettings):
     require_coverage: bool = Field(
         True, description="Take rows in only once every département has a platform; else the nearest owner serves."
     )
-    rows_per_transaction: int = Field(500, ge=1, le=2_000)
+    rows_per_transaction: int = Field(1_000, ge=1, le=2_000)
     unreachable_attempts: int = Field(3, ge=1, description="Attempts without an answer after which nobody was reached,")
     unreachable_channels: int = Field(2, ge=1, description="by at least so many channels,")
     unreachable_days: int = Field(14, ge=0, description="the first and the last at least so many days apart.")

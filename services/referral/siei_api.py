@@ -65,7 +65,7 @@ def events_router(handlers: Handlers) -> APIRouter:
                     results[place] = _result(event_id, outcome)
             return {"results": results}
 
-        return await command(take, status=202)
+        return await command(take, status=202, alone=True)
 
     return routes
 

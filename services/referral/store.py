@@ -10,13 +10,13 @@ imports, import_errors, rejections    what became of lists and events
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import fields
-from datetime import date
 from typing import Any
 
-from services.referral.domain import Attempt, Owner, Platform, Sighting, Youth
+from msgspec import convert, to_builtins
+
+from services.referral.domain import Platform, Youth
 from services.referral.eligibility import Row
-from shared.mongo import Document, Index, InsertOne, Mongo, ReplaceOne, UpdateOne, by_kind
+from shared.mongo import Document, DuplicateKeyError, Index, Mongo, ReplaceOne, UpdateOne
 from shared.unit_of_work import Tx
 
 COLLECTIONS = (
@@ -46,87 +46,31 @@ INDEXES = (
     Index("rejections", "by_code", (("code", 1), ("_id", 1))),
 )
 
-_DAYS = ("birth_date", "left_on", "assigned_on", "detected_on", "interviewed_on")
-_PLAIN = tuple(
-    item.name
-    for item in fields(Youth)
-    if item.name
-    not in {*_DAYS, "youth_id", "owner", "sightings", "attempts", "dismissal", "open_contracts", "ended_contracts"}
-)
-
-
-def _iso(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()
-
-
-def _day(text: str | None) -> date | None:
-    return None if text is None else date.fromisoformat(text)
-
 
 def to_document(youth: Youth) -> Document:
-    """A youth as stored; `campaigns` and `state` are there to be queried."""
-    return {
-        "_id": youth.youth_id,
-        **{name: getattr(youth, name) for name in _PLAIN},
-        **{name: _iso(getattr(youth, name)) for name in _DAYS},
-        "owner": {
-            "platform_id": youth.owner.platform_id,
-            "network_id": youth.owner.network_id,
-            "departement": youth.owner.departement,
-            "academie": youth.owner.academie,
-        },
-        "sightings": [
-            {
-                "campaign": seen.campaign,
-                "source": seen.source,
-                "source_row": seen.source_row,
-                "on": seen.on.isoformat(),
-                "phone": seen.phone,
-                "email": seen.email,
-            }
-            for seen in youth.sightings
-        ],
-        "attempts": [{"on": a.on.isoformat(), "channel": a.channel, "outcome": a.outcome} for a in youth.attempts],
-        "dismissal": None if youth.dismissal is None else [youth.dismissal[0].isoformat(), youth.dismissal[1]],
-        "open_contracts": sorted(youth.open_contracts),
-        "ended_contracts": sorted(youth.ended_contracts),
-        "campaigns": list(youth.campaigns),
-        "state": youth.stored_state,
-    }
+    """A youth as stored, days as ISO texts; `campaigns` and `state` are there to be queried."""
+    document: Document = to_builtins(youth)
+    document["open_contracts"].sort()
+    document["ended_contracts"].sort()
+    document["campaigns"] = list(youth.campaigns)
+    document["state"] = youth.stored_state
+    return document
 
 
 def from_document(row: Mapping[str, Any]) -> Youth:
     """The youth that a document holds."""
-    dismissal = row["dismissal"]
-    return Youth(
-        youth_id=row["_id"],
-        **{name: row[name] for name in _PLAIN},
-        **{name: _day(row[name]) for name in _DAYS},  # type: ignore[arg-type]  # the needed ones are never null
-        owner=Owner(**row["owner"]),
-        sightings=tuple(Sighting(**{**seen, "on": date.fromisoformat(seen["on"])}) for seen in row["sightings"]),
-        attempts=tuple(Attempt(**{**a, "on": date.fromisoformat(a["on"])}) for a in row["attempts"]),
-        dismissal=None if dismissal is None else (date.fromisoformat(dismissal[0]), dismissal[1]),
-        open_contracts=frozenset(row["open_contracts"]),
-        ended_contracts=frozenset(row["ended_contracts"]),
-    )
-
-
-_ROW_DAYS = ("on", "birth_date", "left_on")
+    return convert(row, Youth)
 
 
 def row_to_document(row: Row) -> Document:
     """A row in dispute, to be taken in once it is settled."""
-    return {
-        item.name: _iso(getattr(row, item.name)) if item.name in _ROW_DAYS else getattr(row, item.name)
-        for item in fields(Row)
-    }
+    document: Document = to_builtins(row)
+    return document
 
 
 def row_from_document(document: Mapping[str, Any]) -> Row:
     """The row that a dispute holds."""
-    values: dict[str, Any] = {name: _day(value) if name in _ROW_DAYS else value for name, value in document.items()}
-    values["warnings"] = tuple(document["warnings"])
-    return Row(**values)
+    return convert(document, Row)
 
 
 async def find_youth(mongo: Mongo, youth_id: str, tx: Tx | None = None) -> Youth | None:
@@ -148,10 +92,10 @@ async def replace_youth(tx: Tx, youth: Youth) -> None:
 
 async def save_youths(tx: Tx, new: Sequence[Youth], changed: Sequence[Youth]) -> None:
     """Store many."""
-    writes: list[Any] = [InsertOne(to_document(youth)) for youth in new]
-    writes += [ReplaceOne({"_id": youth.youth_id}, to_document(youth)) for youth in changed]
-    if writes:
-        await tx["youths"].bulk_write(by_kind(writes), session=tx.session)
+    await _insert(tx, "youths", [to_document(youth) for youth in new])
+    if changed:
+        writes = [ReplaceOne({"_id": youth.youth_id}, to_document(youth)) for youth in changed]
+        await tx["youths"].bulk_write(writes, session=tx.session)
 
 
 async def find_claims(tx: Tx, keys: Iterable[str]) -> dict[str, list[str]]:
@@ -162,10 +106,10 @@ async def find_claims(tx: Tx, keys: Iterable[str]) -> dict[str, list[str]]:
 
 async def save_claims(tx: Tx, fresh: Mapping[str, list[str]], grown: Mapping[str, list[str]]) -> None:
     """Store new claims, and those that more youths now have."""
-    writes: list[Any] = [InsertOne({"_id": key, "youths": youths}) for key, youths in fresh.items()]
-    writes += [UpdateOne({"_id": key}, {"$set": {"youths": youths}}) for key, youths in grown.items()]
-    if writes:
-        await tx["claims"].bulk_write(by_kind(writes), session=tx.session)
+    await _insert(tx, "claims", [{"_id": key, "youths": youths} for key, youths in fresh.items()])
+    if grown:
+        writes = [UpdateOne({"_id": key}, {"$set": {"youths": youths}}) for key, youths in grown.items()]
+        await tx["claims"].bulk_write(writes, session=tx.session)
 
 
 async def known_rows(tx: Tx, keys: Iterable[str]) -> set[str]:
@@ -176,9 +120,13 @@ async def known_rows(tx: Tx, keys: Iterable[str]) -> set[str]:
 
 async def save_rows(tx: Tx, about: Mapping[str, str]) -> None:
     """Mark rows as taken in: row key -> youth or dispute."""
-    if about:
-        documents = [{"_id": key, "about": target, "at": tx.now} for key, target in about.items()]
-        await tx["rows"].insert_many(documents, ordered=False, session=tx.session)
+    await _insert(tx, "rows", [{"_id": key, "about": target, "at": tx.now} for key, target in about.items()])
+
+
+async def _insert(tx: Tx, collection: str, documents: Sequence[Document]) -> None:
+    if not await tx.mongo.insert(collection, documents, tx.session):
+        # Another transaction was quicker: this one looks again, and finds what it did.
+        raise DuplicateKeyError(f"{collection} has one of these already")
 
 
 async def platforms(mongo: Mongo, tx: Tx | None = None) -> AsyncIterator[Platform]:

@@ -35,6 +35,11 @@ log = structlog.get_logger(__name__)
 
 _BROKER_PATIENCE_S: Final = 1.0
 _MOST_KEPT: Final = 64
+_LONGER: Final = 4
+_LONGEST: Final = 10
+"""An edition holds `_LONGER` times as long as its answers took to make, up to `_LONGEST` times `answer_age_s`: many
+different queries while much comes in leave time for everything else.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ class Answers:
         self._clock = clock
         self._age_s = answer_age_s
         self._edition: Edition | None = None
+        self._making_s = 0.0  # what the edition's answers took so far
         self._editing = asyncio.Lock()
         self._broker_away_until = 0.0
         self._kept: dict[bytes, Answer] = {}
@@ -103,6 +109,8 @@ class Answers:
     async def renew(self, answer: Answer) -> None:
         """Make the answer one of the edition of now."""
         edition = self._edition
+        if self._age_s and edition is not None and answer.edition is edition and self._editing.locked():
+            return  # one waits for the next edition, and nobody else
         while edition is None or not self._holds(edition):
             edition = await self._next_edition()
             if edition.moves == self._board.moves:
@@ -111,8 +119,10 @@ class Answers:
             return
         rows_of = edition.moves, edition.as_of.date()
         if answer.rows_of != rows_of:
+            began = monotonic()
             answer.rows = msgspec.json.encode(self._rows(answer.query, edition))
             answer.rows_of = rows_of
+            self._making_s += monotonic() - began
         head = b'{"as_of":%b,"definition_version":%d,' % (msgspec.json.encode(edition.as_of), DEFINITION_VERSION)
         rest = b'"sources":%b,"rows":%b}' % (edition.sources, answer.rows)
         answer.body = head + rest
@@ -120,7 +130,8 @@ class Answers:
         answer.edition = edition
 
     def _holds(self, edition: Edition) -> bool:
-        return edition.moves == self._board.moves and monotonic() < edition.began + self._age_s
+        age_s = min(max(self._age_s, self._making_s * _LONGER), self._age_s * _LONGEST)
+        return edition.moves == self._board.moves and monotonic() < edition.began + age_s
 
     async def _next_edition(self) -> Edition:
         asked = monotonic()
@@ -129,6 +140,7 @@ class Answers:
             # Whoever waited takes what was begun after he asked, however short its age.
             while edition is None or not (self._holds(edition) or edition.began >= asked):
                 edition = self._edition = await self._edit()
+                self._making_s = 0.0
             return edition
 
     async def _edit(self) -> Edition:
@@ -188,9 +200,12 @@ def _listed(found: Tallies, codes: Sequence[str]) -> tuple[Numbers, Delays]:
     kept = rows >= 0
     counts = np.zeros((len(codes), found.counts.shape[1]), np.int64)
     counts[rows[kept]] = found.counts[kept]
-    units = rows[found.delays.units]
-    kept = units >= 0
-    return counts, Delays(units[kept], found.delays.measures[kept], found.delays.counts[kept])
+    delays = found.delays
+    units = rows[delays.units]
+    if kept.all():
+        return counts, Delays(units, delays.measures, delays.counts)
+    of_kept = units >= 0
+    return counts, Delays(units[of_kept], delays.measures[of_kept], delays.counts[of_kept])
 
 
 def _closed(period: Period, span: tuple[int, int] | None, today: date) -> Period:

@@ -51,12 +51,13 @@ class Figures:
     networks: dict[str, str]
     sums: Sums = field(default_factory=Sums)
 
-    def add(self, change: Document) -> None:
-        """Add one document of `changes`."""
-        self.sums.add(deltas.of_document(change))
-        for topic, number, next_offset, time in change["positions"]:
-            self._move((topic, number), next_offset, time)
-        self.networks |= change["names"]
+    def add(self, *changes: Document) -> None:
+        """Add documents of `changes`, in their order."""
+        self.sums.add(*map(deltas.of_document, changes))
+        for change in changes:
+            for topic, number, next_offset, time in change["positions"]:
+                self._move((topic, number), next_offset, time)
+            self.networks |= change["names"]
 
     def _move(self, partition: Partition, next_offset: int, time: Any) -> None:
         """As in the store: never backwards, but to 0, where the log was made anew."""
@@ -178,8 +179,7 @@ class Board:
             return
         waiting, self._waiting, self._weight = self._waiting, [], 0
         self.moves += 1
-        for change in waiting:
-            self._figures.add(change)
+        self._figures.add(*waiting)
 
     async def figures(self) -> Figures:
         """The figures, as they are until the next `settle`."""

@@ -182,7 +182,7 @@ def grow(before: Fact | None, news: Fact) -> Growth | None:
 
 
 def _moved(old: Sequence[int], days: Sequence[int], earlier: Sequence[int]) -> tuple[set[int], set[int]]:
-    """The places that a youth leaves and takes when some steps were earlier than was known, the first not among them."""
+    """The places that a youth leaves and takes when some steps, but not the first, were earlier than was known."""
     gone, come = set[int](), set[int]()
     base = days[0] << DAY_SHIFT if days[0] != NEVER else None
     for step in earlier:

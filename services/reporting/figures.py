@@ -1,6 +1,5 @@
 """From tallies to the figures of an answer, pure: periods, counts, shares, medians and percentiles."""
 
-from calendar import monthrange
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,20 +50,6 @@ class Period:
 
     def __contains__(self, day: date) -> bool:
         return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
-
-    def edge_months(self) -> set[str]:
-        """The months of which only some days lie in the period."""
-        edges = set()
-        if self.first is not None and self.first.day > 1:
-            edges.add(month_of(self.first))
-        if self.last is not None and self.last.day < monthrange(self.last.year, self.last.month)[1]:
-            edges.add(month_of(self.last))
-        return edges
-
-
-def month_of(day: date) -> str:
-    """The month of a day, `YYYY-MM`."""
-    return day.isoformat()[:7]
 
 
 def figures(tally: Tally, views: tuple[View, ...]) -> dict[str, Any]:

@@ -66,12 +66,13 @@ def _shares(parts: Numbers, wholes: Numbers) -> list[list[float | None]]:
 
 
 def _delays(rows: int, delays: Delays) -> list[dict[str, Any]]:
-    days = delays.measures & DELAY_MASK
-    names = (delays.measures >> DELAY_SHIFT) - 1
-    values, columns = _columns(days)
+    values, places = _columns(delays.measures & DELAY_MASK)
     shape = (rows, len(DELAY_NAMES), len(values))
-    flat = (delays.units * len(DELAY_NAMES) + names) * len(values) + columns
-    seen = np.bincount(flat, delays.counts, minlength=rows * len(DELAY_NAMES) * len(values))
+    # In place: half a million of them, and new memory costs more than the sum.
+    places += (delays.measures >> DELAY_SHIFT) * len(values)
+    places += delays.units * (len(DELAY_NAMES) * len(values))
+    places -= len(values)  # the first name has number 1
+    seen = np.bincount(places, delays.counts, minlength=rows * len(DELAY_NAMES) * len(values))
     below = seen.astype(np.int64).reshape(shape).cumsum(axis=2)
     n = below[:, :, -1]
 

@@ -20,14 +20,14 @@ class ReportingSettings(ServiceSettings):
         description="Most records of one batch; the larger, the less often a youth is written while catching up.",
     )
     batches_ahead: int = Field(
-        4,
+        8,
         ge=1,
         description="Most batches in hand at once: those read while one is being written are then written together.",
     )
     facts_in_memory: int = Field(
         400_000,
         ge=1_000,
-        description="Of how many youths the facts are kept in memory, about 350 bytes each; the store has all.",
+        description="Of how many youths the facts are kept in memory, about 500 bytes each; the store has all.",
     )
     fold_every_s: float = Field(
         10.0,
@@ -38,5 +38,5 @@ class ReportingSettings(ServiceSettings):
     answer_age_s: float = Field(
         0.1,
         ge=0,
-        description="How long an answer is given again before it is made anew; 0: always anew.",
+        description="How long an answer is given again before it is made anew; under load up to ten times; 0: never.",
     )

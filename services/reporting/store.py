@@ -3,8 +3,8 @@
     facts       one document a youth, `_id` is the youth_id (shard key)
     shards      how often each group of youths was written (`shards.py`): a writer that knew older facts is refused
     growths     one document a batch and shard, `_id` shard|n: facts that grew, whole, packed (`compact.pack`), which
-                are not in `facts` yet: newer than those there. A batch writes only these; what has gathered is settled into
-                `facts` now and then, so that a youth is written there less often than it grows
+                are not in `facts` yet: newer than those there. A batch writes only these; what has gathered is
+                settled into `facts` now and then, so that a youth is written there less often than it grows
     changes     one document a batch: what it adds to which figures (`deltas`), how far the topics are applied by it and
                 what networks are called. Only ever inserted, so that two replicas never write the same figure;
                 folded into `cells` later (`cells.py`). `slot` and `n` number them (`generations.py`)
@@ -211,8 +211,7 @@ async def begin_again(tx: Tx, entry: Entry, lost: Mapping[Partition, Position]) 
         )
         if found.modified_count:
             begun[topic, partition] = Position(0)
-    if begun:
-        await add_changes(tx, entry, of_sums([], {}), begun, {})
+    await add_changes(tx, entry, of_sums([], {}), begun, {})
 
 
 async def register(tx: Tx, of: Generation, name: str, registrations: Mapping[str, Event]) -> dict[str, str]:

@@ -81,6 +81,9 @@ class Reference:
         line = self._communes.get(code)
         return None if line is None else _commune(line)
 
+    def knows_commune(self, code: str) -> bool:
+        return code in self._communes
+
     def communes(self) -> Iterator[Commune]:
         """All communes and arrondissements of the list, by code."""
         return map(_commune, self._communes.values())
@@ -89,6 +92,9 @@ class Reference:
         """A school by its (normalised) UAI; None when it is not in the list, which is not complete."""
         line = self._schools.get(uai)
         return None if line is None else _school(line)
+
+    def knows_school(self, uai: str) -> bool:
+        return uai in self._schools
 
     def schools(self) -> Iterator[School]:
         """All schools of the list."""

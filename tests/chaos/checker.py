@@ -197,14 +197,16 @@ def rejections(evidence: Evidence) -> Iterator[Violation]:
 def outboxes(evidence: Evidence) -> Iterator[Violation]:
     """Outboxes and log hold the same events, and nothing waits."""
     written: dict[str, Document] = {}
+    waiting: set[str] = set()
     for service in evidence.seen.stores:
-        for row in evidence.collection(service, "outbox"):
-            written[row["_id"]] = row
-            if row.get("pending"):
-                yield Violation("lost", f"{service}: {row['type']} {row['_id']} was never published")
+        written |= {row["_id"]: row for row in evidence.collection(service, "outbox")}
+        for note in evidence.collection(service, "unpublished"):
+            waiting |= set(note["events"])
+            for event_id in note["events"]:
+                yield Violation("lost", f"{service}: {written[event_id]['type']} {event_id} was never published")
     logged = evidence.events
     for event_id in sorted(set(written) - set(logged)):
-        if not written[event_id].get("pending"):
+        if event_id not in waiting:
             yield Violation("lost", f"{written[event_id]['type']} {event_id} counts as published and is not in the log")
     for event_id in sorted(set(logged) - set(written)):
         yield Violation("doubled", f"{logged[event_id].type} {event_id} is in the log and in no outbox")

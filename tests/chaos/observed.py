@@ -162,7 +162,8 @@ async def unrest(url: str, bootstrap: str, urls: Mapping[str, Iterable[str]]) ->
 
 def _pending(url: str) -> list[str]:
     with MongoClient[Document](url, serverSelectionTimeoutMS=3_000, socketTimeoutMS=5_000) as client:
-        counts = {s: client[f"{PREFIX}{s}"]["outbox"].count_documents({"pending": True}) for s in SERVICES}
+        notes = {s: client[f"{PREFIX}{s}"]["unpublished"].find() for s in SERVICES}
+        counts = {s: sum(len(note["events"]) for note in of) for s, of in notes.items()}
         holds = client[f"{PREFIX}catalogue"]["placements"].count_documents({"state": "held"})
         reporting = client[f"{PREFIX}reporting"]
         slot = reporting["slots"].find_one({"_id": 0})

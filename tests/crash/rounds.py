@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from shared.crash_points import Point
+from shared.journal import waiting
 from shared.mongo import Mongo
 from tests.backends import Kafka
 from tests.crash.affairs import GOOD, Affairs, Order, differences
@@ -185,13 +186,14 @@ async def _life_goes_on(affairs: Affairs, n: int, order: Order | None) -> None:
 async def _of_command(affairs: Affairs, n: int, order: Order) -> AtDeath:
     """What is durable of the command."""
     log = {envelope.id for envelope in await affairs.world.published()}
-    waiting = in_the_log = 0
+    still = in_the_log = 0
     async with affairs.world.store() as store:
+        unpublished = await waiting(store)
         async for event in store["outbox"].find({"type": order.event.TYPE}):
             if await affairs.subject_as_known(store, event["subject"]) == order.subject:
-                waiting += bool(event.get("pending"))
+                still += event["_id"] in unpublished
                 in_the_log += event["_id"] in log
-        return AtDeath(await affairs.command_effects(store, n), waiting=waiting, in_the_log=in_the_log)
+        return AtDeath(await affairs.command_effects(store, n), waiting=still, in_the_log=in_the_log)
 
 
 async def _of_batch(affairs: Affairs, n: int) -> AtDeath:
@@ -225,7 +227,7 @@ async def _books(affairs: Affairs, store: Mongo) -> list[str]:
     letters = Counter([f"{row['code']}, {row['state']}" async for row in store["dead_letters"].find()])
     books = {
         "marks": await store["inbox"].count_documents({}),
-        "waiting to be told": await store["outbox"].count_documents({"pending": True}),
+        "waiting to be told": len(await waiting(store)),
         "not committed": await affairs.world.lag(),
         "processes that died": 0 if affairs.world.running.running else 1,
     }

@@ -23,6 +23,7 @@ from deploy.local.processes import Process, answers
 from shared.bus import Log, ensure_topics
 from shared.envelope import Envelope, from_record, to_headers
 from shared.events import TOPICS
+from shared.journal import waiting
 from shared.mongo import Mongo
 from shared.settings import ServiceSettings
 from tests.backends import Kafka
@@ -226,7 +227,7 @@ class World:
 
     async def pending(self) -> int:
         async with self.store() as mongo:
-            return int(await mongo["outbox"].count_documents({"pending": True}))
+            return len(await waiting(mongo))
 
     async def quiet(self) -> None:
         """Wait until everything is heard and everything is told."""

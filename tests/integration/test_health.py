@@ -114,7 +114,7 @@ async def test_an_event_that_waits_too_long_to_be_published_makes_the_service_no
             tx.emit(EVENT)
 
         await service.unit_of_work.run(emit)
-        await service.mongo["outbox"].update_one({}, {"$set": {"time": datetime.now(UTC) - timedelta(seconds=90)}})
+        await service.mongo["unpublished"].update_one({}, {"$set": {"at": datetime.now(UTC) - timedelta(seconds=90)}})
         answer = await client.get("/ready")
         assert answer.status_code == 503
         [failure] = answer.json()["failures"]

@@ -12,7 +12,7 @@ import pytest
 from deploy.local import ApacheKafka, EmbeddedBroker, free_port
 from shared.bus import Bus, Outgoing, ensure_topics
 from shared.events import ContactAttempted
-from shared.journal import Journal
+from shared.journal import Journal, waiting
 from shared.mongo import Mongo
 from shared.observability import Metrics
 from shared.outbox import Relay
@@ -143,9 +143,9 @@ async def test_a_publication_outlives_its_relay_and_a_second_one_takes_its_place
 
     settings = counting_settings(mongo_url, db_name, "127.0.0.1:1", idempotence=False, service="writing")
     mongo = Mongo(mongo_url, settings.database)
-    await mongo.ensure(["outbox"], [])
+    await mongo.ensure(["outbox", "unpublished"], [])
     await emit(UnitOfWork(mongo, "writing"), 0, 3_500)
-    await mongo["outbox"].update_many({}, {"$unset": {"pending": ""}})
+    await mongo["unpublished"].delete_many({})
     journal = Journal(mongo)
     replaced = await journal.publish_again()
     publication = await journal.publish_again()
@@ -171,4 +171,4 @@ async def _relay_until_done(relay: Relay, mongo: Mongo) -> None:
 
 
 async def _published(mongo: Mongo, number: int) -> bool:
-    return await mongo["outbox"].count_documents({"pending": {"$exists": False}}) == number
+    return await mongo["outbox"].count_documents({}) == number and not await waiting(mongo)

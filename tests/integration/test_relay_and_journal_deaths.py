@@ -8,7 +8,7 @@ import pytest
 
 from shared import journal
 from shared.events import ContactAttempted
-from shared.journal import Journal, running_publication
+from shared.journal import Journal, running_publication, waiting
 from shared.mongo import Mongo
 from shared.settings import ServiceSettings
 from shared.unit_of_work import OUTBOX_INDEXES, Tx, UnitOfWork
@@ -20,7 +20,7 @@ from tests.support.probe import eventually
 @pytest.fixture
 async def mongo(mongo_url: str, db_name: str) -> AsyncIterator[Mongo]:
     connected = Mongo(mongo_url, db_name)
-    await connected.ensure(("outbox", "leases", "signals"), (*OUTBOX_INDEXES, *journal.INDEXES))
+    await connected.ensure(("outbox", "unpublished", "leases", "signals"), (*OUTBOX_INDEXES, *journal.INDEXES))
     yield connected
     await connected.close()
 
@@ -55,7 +55,7 @@ async def test_a_relay_that_lost_its_lease_hands_over_no_more_than_the_batch_it_
 
     log.gates[1].set()
     await asyncio.wait_for(going_second, 10)
-    assert await mongo["outbox"].count_documents({"pending": True}) == 0
+    assert await waiting(mongo) == set()
     assert len(set(log.taken)) == 1_200
 
 
@@ -86,20 +86,17 @@ async def test_an_event_that_no_broker_takes_holds_up_neither_the_new_ones_nor_t
 
         await unit_of_work.run(work)
 
-    async def waiting() -> set[str]:
-        return {row["_id"] async for row in mongo["outbox"].find({"pending": True})}
-
     await emit(10)
-    log.too_large = {min(await waiting())}
+    log.too_large = {min(await waiting(mongo))}
     await replica.round()
-    assert await waiting() == log.too_large
+    assert await waiting(mongo) == log.too_large
     log.lose_all()
     await emit(3)
     publication = await Journal(mongo).publish_again()
     async with asyncio.timeout(20):
         while await running_publication(mongo):
             await replica.round()
-    assert await waiting() == log.too_large
+    assert await waiting(mongo) == log.too_large
     assert set(log.taken) | log.too_large == {row["_id"] async for row in mongo["outbox"].find()}
     ended = await mongo["publications"].find_one({"_id": publication["_id"]})
     assert ended is not None
@@ -119,7 +116,7 @@ async def test_a_relay_outlives_a_cancellation_that_nobody_asked_for(mongo: Mong
     await replica.start()
 
     async def all_published() -> bool:
-        return await mongo["outbox"].count_documents({"pending": True}) == 0
+        return not await waiting(mongo)
 
     await eventually(all_published)
     assert replica.stuck() is None

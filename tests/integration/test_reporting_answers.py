@@ -45,11 +45,14 @@ class Broker(Log):
         self.end = 10
         self.asked = 0
         self.away = False
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def end_offsets(self, topics: object) -> Mapping[tuple[str, int], int]:
         assert topics == ["t"]
         self.asked += 1
         await asyncio.sleep(0.005)
+        await self.answers.wait()
         if self.away:
             raise OSError
         return {("t", 0): self.end}
@@ -151,6 +154,24 @@ async def test_past_its_age_an_answer_is_made_anew_and_those_who_ask_at_once_sha
         assert {answer.json()["as_of"] for answer in answers} == {"2013-06-03T12:05:00Z"}
         assert {answer.json()["sources"][0]["lag"] for answer in answers} == {8}
         assert service.broker.asked - asked <= 2
+
+
+async def test_while_the_broker_is_asked_again_only_who_asked_first_waits(unit_of_work: UnitOfWork) -> None:
+    async with reporting(unit_of_work, 0.01) as service:
+        assert (await service.get()).json()["as_of"] == "2013-06-03T12:00:00Z"
+        service.broker.answers.clear()
+        service.now += timedelta(minutes=5)
+        await asyncio.sleep(0.15)  # ten times the age, whatever making the answer took
+        first = asyncio.create_task(service.get())
+
+        async def waits() -> bool:
+            return service.answers._editing.locked()
+
+        await eventually(waits)
+        assert (await service.get()).json()["as_of"] == "2013-06-03T12:00:00Z"
+        assert not first.done()
+        service.broker.answers.set()
+        assert (await first).json()["as_of"] == "2013-06-03T12:05:00Z"
 
 
 async def test_who_has_the_answer_is_told_so_until_figures_or_lags_are_others(unit_of_work: UnitOfWork) -> None:

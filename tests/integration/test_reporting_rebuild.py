@@ -376,7 +376,9 @@ async def test_no_batch_gets_into_the_old_generation_once_the_new_one_is_live(mo
         """No answer is of a generation that is being dropped, half or wholly gone."""
         before = 0
         while applying:
-            tally = (await board.load(mongo)).snapshot(("national",), Period()).tallies.get(("national", "FR"), Counter())
+            tally = (
+                (await board.load(mongo)).snapshot(("national",), Period()).tallies.get(("national", "FR"), Counter())
+            )
             now = tally["detected"] + tally["dismissed"]
             assert now >= before
             before = now

@@ -58,11 +58,12 @@ def nothing() -> Figures:
 
 
 def in_memory(portions: Sequence[Sequence[Added]], sorted_after: int) -> Figures:
+    """The portions up to one added one by one, and the others at once."""
     found = nothing()
-    for number, portion in enumerate(portions):
+    for portion in portions[: sorted_after + 1]:
         found.add(document(portion))
-        if number == sorted_after:
-            found.sums.sort()
+    found.sums.sort()
+    found.add(*map(document, portions[sorted_after + 1 :]))
     return found
 
 
@@ -128,7 +129,9 @@ def test_thousands_of_figures_in_small_portions_and_units_seen_late_are_summed_a
         (leaves[rng.integers(0, 1 + n // 40)], DAYS[rng.integers(0, 8)], names[rng.integers(0, len(names))], 1)
         for n in range(12_000)
     ]
-    found = in_memory([added[begin : begin + 60] for begin in range(0, len(added), 60)], -1)
+    found = nothing()
+    for begin in range(0, len(added), 60):
+        found.add(document(added[begin : begin + 60]))
     for period in (Period(), Period(DAYS[5], DAYS[6])):
         for codes in (set[str](), {"A1", "D7", "N7"}, {f"N{n}" for n in range(20)}):
             snapshot = found.snapshot(LEVELS, period, codes)

@@ -25,6 +25,7 @@ from shared.events import (
     PlacementAccepted,
     PlacementDeclined,
 )
+from shared.journal import waiting
 from shared.mongo import Mongo
 from shared.unit_of_work import UnitOfWork
 from tests.backends import Kafka
@@ -229,7 +230,7 @@ class Catalogue:
         bootstrap, topic = self.settings.kafka_bootstrap, self.settings.topic("catalogue.events")
 
         async def all_published() -> bool:
-            return int(await self.mongo["outbox"].count_documents({"pending": True})) == 0
+            return not await waiting(self.mongo)
 
         await eventually(all_published, what="the outbox's publishing")
         total = int(await self.mongo["outbox"].count_documents({}))
@@ -246,6 +247,7 @@ def settings_for(mongo_url: str, kafka: Kafka, **changes: Any) -> CatalogueSetti
         mongo_prefix=f"test_{unique}_",
         kafka_bootstrap=kafka.bootstrap,
         kafka_idempotence=kafka.supports_idempotence,
+        kafka_session_ms=1_500,
         kafka_partitions=3,
         topic_prefix=f"{unique}.",
         **{"seed": False, "expiry_poll_s": 0.1, **changes},

@@ -85,7 +85,7 @@ def test_an_event_that_was_never_published_is_lost() -> None:
     specimen = Specimen()
     event = specimen.event(ContactAttempted)
     specimen.log.events.remove(event)
-    next(row for row in specimen.stores["referral"]["outbox"] if row["_id"] == event.id)["pending"] = True
+    specimen.put("referral", "unpublished", {"_id": event.id, "events": [event.id]})
     assert any("never published" in violation.text for violation in found(specimen))
 
 

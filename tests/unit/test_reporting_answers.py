@@ -58,13 +58,6 @@ def test_a_period_from_after_its_end_is_refused() -> None:
     assert query(**{"from": "2013-02-01", "to": "2013-02-01"}).period() == Period(date(2013, 2, 1), date(2013, 2, 1))
 
 
-def test_only_months_cut_by_the_period_are_read_by_day() -> None:
-    assert YEAR_2013.edge_months() == set()
-    assert Period(date(2013, 1, 2), date(2013, 2, 28)).edge_months() == {"2013-01"}
-    assert Period(date(2012, 2, 1), date(2012, 2, 28)).edge_months() == {"2012-02"}
-    assert Period(None, date(2013, 3, 30)).edge_months() == {"2013-03"}
-
-
 def test_thirty_academies_are_listed_in_2013_and_in_2021_and_those_of_both_over_the_reform() -> None:
     units = Units(load())
     in_2013 = units.always("academie", YEAR_2013, {})

@@ -1,0 +1,98 @@
+"""Reporting beside other ways of doing the same work on the same log, ours and the other in turn."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from tests.bench import load, oracle
+from tests.bench.environments import Unavailable, python_of
+from tests.bench.load import Load
+from tests.bench.machine import Machine, median
+from tests.bench.oracle import Wrong
+from tests.bench.projection import catch_up, rounds_in
+
+_YOUTHS: Final = 25_000
+_FEW: Final = 4_000
+_FEWEST: Final = 250
+_LONGEST_S: Final = 90.0
+_PEERS: Final = ("quix", "faust", "postgres", "mongo_on_read")
+
+
+def limits(machine: Machine, budget: float) -> dict[str, float]:
+    """Beside the plain way, and beside FastStream doing nothing."""
+    share = min(1.0, budget / 60)
+    data = load.put(machine, "limits", int(_YOUTHS * max(0.1, share)))
+    few = load.put(machine, "naive", int(_FEWEST * max(0.2, share)))
+    ours, raw = [], []
+    for number in range(rounds_in(budget)):
+        ours.append(catch_up(data, verify=number == 0))
+        raw.append(_raw(data, "own"))
+    rate = median(ours)
+    naive = _naive(few)
+    return {
+        "projection_vs_naive": rate / naive,
+        "projection_vs_raw": rate / median(raw),
+        "naive_events_per_s": naive,
+        "raw_events_per_s": median(raw),
+        "raw_default_events_per_s": _raw(data, "default"),
+    }
+
+
+def peers(machine: Machine, budget: float) -> tuple[dict[str, float], dict[str, str]]:
+    """Beside four other designs; and why some could not be measured. The slower ones get fewer records."""
+    until = time.monotonic() + budget
+    share = max(0.1, min(1.0, budget / 100))
+    many = load.put(machine, "peers", int(_YOUTHS * share))
+    few = load.put(machine, "peers-few", int(_FEW * share))
+    rates, missing = {}, {}
+    ours = [catch_up(many)]
+    for name in _PEERS:
+        if time.monotonic() > until:
+            missing[f"projection_vs_{name}"] = "no time was left for it"
+            continue
+        try:
+            rates[name] = _peer(name, few if name == "faust" else many)
+        except (Unavailable, RuntimeError) as error:
+            missing[f"projection_vs_{name}"] = str(error)
+        ours.append(catch_up(many, verify=False))
+    rate = median(ours)
+    told = {f"{name}_events_per_s": peer for name, peer in rates.items()}
+    return told | {f"projection_vs_{name}": rate / peer for name, peer in rates.items()}, missing
+
+
+def _raw(data: Load, way: str) -> float:
+    machine = data.world
+    arguments = [way, machine.kafka_bootstrap, ",".join(data.topics), str(data.records)]
+    told = load.run_here(machine, f"raw-{way}", "tests.bench.raw", arguments, within_s=60)
+    return float(told["rate"])
+
+
+def _naive(data: Load) -> float:
+    machine = data.world
+    told = load.run_here(machine, "naive", "tests.bench.naive", _arguments(data, "naive"), within_s=_LONGEST_S)
+    return _verified(told, "the plain way", lambda figures: oracle.assert_figures(figures, data.truth(), "naive"))
+
+
+def _peer(name: str, data: Load) -> float:
+    python = python_of("load" if name == "mongo_on_read" else name)
+    module = {"faust": "faust_app"}.get(name, name)
+    arguments = _arguments(data, name)
+    if name in ("faust", "postgres"):  # they store nothing in MongoDB
+        del arguments[1:3]
+    told = load.run(data.world, name, python, f"tests.bench.peers.{module}", arguments, within_s=_LONGEST_S)
+    check = oracle.assert_france if name == "mongo_on_read" else oracle.assert_figures
+    return _verified(told, name, lambda figures: check(figures, data.truth(), name))
+
+
+def _arguments(data: Load, name: str) -> list[str]:
+    machine = data.world
+    database = f"{machine.prefix}_{name}"
+    return [machine.kafka_bootstrap, machine.mongo_url, database, ",".join(data.topics), str(data.records)]
+
+
+def _verified(told: dict[str, Any], who: str, check: Callable[[dict[oracle.Figure, int]], None]) -> float:
+    figures = {(ac, dep, net, day, measure): count for ac, dep, net, day, measure, count in told["figures"]}
+    if not figures:
+        raise Wrong(f"{who} has no figures")
+    check(figures)
+    return float(told["rate"])

@@ -1,0 +1,126 @@
+"""A million youths: how much memory reporting holds once it has applied them, and how it answers fifty readers then."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from deploy.local import Process, free_port
+from deploy.local.processes import HOST, answers
+from tests.bench import load, oracle
+from tests.bench.events import owners
+from tests.bench.load import Load
+from tests.bench.machine import ROOT, Machine, Running, median
+from tests.bench.oracle import Wrong
+from tests.bench.projection import caught_up
+
+_YOUTHS: Final = 1_000_000
+_READERS: Final = 50
+_MOVING_PER_S: Final = 500
+_ROUNDS: Final = 3
+
+
+def measure(machine: Machine, budget: float) -> dict[str, float]:
+    """Memory, and then queries of the same process while nothing comes in, and while something does."""
+    youths = int(_YOUTHS * min(1.0, budget / 200))
+    began = time.monotonic()
+    data = load.put(machine, "million", youths, long=False, within_s=budget * 0.65)
+    left = budget - (time.monotonic() - began) - 50
+    with caught_up(data, within_s=max(left, 30.0)) as (running, rate):
+        rss_mb = running.peak_rss_mb()
+        oracle.assert_answers(running.url, data.truth(), periods=oracle.PERIODS[1:3])
+        queries = _queries(machine, running, data, seconds=max(1.0, min(5.0, budget / 50)))
+        return {
+            "projection_rss_mb": rss_mb,
+            "projection_million_events_per_s": rate,
+            "million_facts": float(youths),
+            "million_events": float(data.records),
+            "projection_rss_after_queries_mb": running.peak_rss_mb(),
+            **queries,
+        }
+
+
+def _queries(machine: Machine, running: Running, data: Load, seconds: float) -> dict[str, float]:
+    asked, empty = [], []
+    with _empty(machine) as url:
+        for _ in range(_ROUNDS):
+            asked.append(_read(machine, running.url, paths(), seconds))
+            empty.append(_read(machine, url, ["/"], seconds))
+        known = _read(machine, running.url, paths(), seconds, ETAGS="1")
+    if known["statuses"].get("304", 0) < 0.9 * sum(known["statuses"].values()):
+        raise Wrong(f"readers who know the answer were not told so: {known['statuses']}")
+    rps = median(each["rps"] for each in asked)
+    empty_rps = median(each["rps"] for each in empty)
+    with _moving(data):
+        moving = _read(machine, running.url, paths(), seconds)
+    return {
+        "query_p50_ms": median(each["p50_ms"] for each in asked),
+        "query_p99_ms": median(each["p99_ms"] for each in asked),
+        "query_rps": rps,
+        "empty_rps": empty_rps,
+        "query_vs_empty": rps / empty_rps,
+        "query_304_rps": known["rps"],
+        "query_moving_p99_ms": moving["p99_ms"],
+        "query_moving_rps": moving["rps"],
+    }
+
+
+def paths() -> list[str]:
+    """Twenty questions, as people and boards ask them."""
+    year = "from=2013-01-01&to=2013-12-31"
+    academies = sorted({owner.academie for owner in owners()})[:4]
+    departements = ("59", "75", "2A", "974")
+    wanted = [
+        f"by=academie&{year}",
+        f"by=academie&view=cohort&{year}",
+        f"by=academie&view=activity&{year}",
+        "by=academie",
+        f"by=national&{year}",
+        "by=national",
+        "by=national&view=activity&from=2013-05-01&to=2013-05-31",
+        "by=national&view=cohort&from=2013-03-11&to=2013-06-20",
+        "by=academie&from=2013-03-11&to=2013-06-20",
+        f"by=departement&view=activity&{year}",
+        f"by=departement&view=cohort&{year}",
+        "by=departement&view=activity&from=2013-09-01&to=2013-09-30",
+        *(f"by=academie&code={code}&{year}" for code in academies),
+        *(f"by=departement&code={code}&{year}" for code in departements),
+    ]
+    return [f"/v1/indicators?{each}" for each in wanted]
+
+
+def _read(machine: Machine, url: str, asked: list[str], seconds: float, **env: str) -> dict[str, Any]:
+    host, _, port = url.removeprefix("http://").partition(":")
+    arguments = ["-m", "tests.bench.readers", host, port, str(_READERS), str(seconds), json.dumps(asked)]
+    result = machine.directory / "readers.json"
+    machine.run("readers", [sys.executable, *arguments, str(result)], within_s=seconds + 20, **env)
+    told: dict[str, Any] = json.loads(result.read_text())
+    if not set(told["statuses"]) <= {"200", "304"}:
+        raise Wrong(f"readers were answered {told['statuses']}")
+    return told
+
+
+@contextmanager
+def _empty(machine: Machine) -> Iterator[str]:
+    port = free_port()
+    command = [sys.executable, "-m", "tests.bench.empty", str(port)]
+    process = Process("empty", command, log=machine.directory / "logs" / "empty.log", directory=ROOT)
+    with process:
+        process.wait_until(lambda: answers(port), deadline=30)
+        yield f"http://{HOST}:{port}"
+
+
+@contextmanager
+def _moving(data: Load) -> Iterator[None]:
+    """Events come in meanwhile, one by one."""
+    machine = data.world
+    arguments = [machine.kafka_bootstrap, f"{machine.prefix}.referral.events", str(_MOVING_PER_S), "60"]
+    command = [sys.executable, "-m", "tests.bench.trickle", *arguments]
+    process = Process("trickle", command, log=machine.directory / "logs" / "trickle.log", directory=ROOT)
+    with process:
+        time.sleep(2.0)
+        yield
+        if not process.running:
+            raise Wrong(f"no events came in. {process.log_tail()}")

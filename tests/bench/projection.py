@@ -1,0 +1,108 @@
+"""How fast reporting catches up: a full log, an empty store, until every record is applied and every figure is right.
+
+The rate is that of the records applied after the first that were seen to be applied, so that neither start nor the
+joining of a group is in it.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import httpx
+from pymongo import MongoClient
+
+from services.reporting.generations import FIRST, POSITIONS
+from tests.bench import load, oracle
+from tests.bench.load import Load
+from tests.bench.machine import Machine, Running, median
+from tests.bench.oracle import Wrong
+
+_YOUTHS: Final = 25_000
+_POLL_S: Final = 0.02
+
+
+@contextmanager
+def caught_up(data: Load, within_s: float = 60.0, **settings: object) -> Iterator[tuple[Running, float]]:
+    """Reporting on an empty store, when it has applied the whole log, and how many records a second it applied."""
+    data.world.drop_stores()
+    data.world.forget_group("reporting")
+    running = data.world.launch("reporting", **settings)
+    try:
+        rate = applied_all(data, running, within_s)
+        _wait_for_answers(running)
+        yield running, rate
+    finally:
+        running.stop()
+
+
+def catch_up(data: Load, within_s: float = 60.0, *, verify: bool = True) -> float:
+    """Records a second of one run, its figures of all levels held against what must come out. Raises Wrong."""
+    with caught_up(data, within_s) as (running, rate):
+        if verify:
+            oracle.assert_answers(running.url, data.truth())
+        return rate
+
+
+def rounds_in(budget: float) -> int:
+    """How often to repeat what takes some seconds."""
+    return 3 if budget >= 45 else 1
+
+
+def measure(machine: Machine, budget: float) -> dict[str, float]:
+    """Catching up youth by youth and in the order of time, and with twice the records."""
+    share = 1.0 if budget >= 45 else max(0.05, budget / 60)
+    single = load.put(machine, "lives", int(_YOUTHS * share))
+    double = load.put(machine, "twice", int(2 * _YOUTHS * share))
+    timed = load.put(machine, "time", int(_YOUTHS * share), order="time")
+    rounds = rounds_in(budget)
+    ones, twos = [], []
+    for number in range(rounds):
+        ones.append(catch_up(single, verify=number == 0))
+        twos.append(catch_up(double, verify=number == 0))
+    live = [catch_up(timed, verify=number == 0) for number in range(rounds)]
+    rate = median(ones)
+    return {
+        "projection_events_per_s": rate,
+        "projection_live_order_events_per_s": median(live),
+        "scaling_2x": (double.records / median(twos)) / (single.records / rate),
+    }
+
+
+def applied_all(data: Load, running: Running, within_s: float) -> float:
+    """Wait until every record is applied; how many were a second. Raises Wrong when it takes too long."""
+    until = time.monotonic() + within_s
+    first: tuple[int, float] | None = None
+    with MongoClient[dict[str, Any]](data.world.mongo_url) as client:
+        positions = client[f"{data.world.prefix}_reporting"][FIRST.collection(POSITIONS)]
+        while True:
+            applied = sum(row["next"] for row in positions.find({}, {"next": 1}))
+            now = time.perf_counter()
+            if applied and first is None:
+                first = applied, now
+            if applied >= data.records:
+                break
+            if time.monotonic() > until or not running.process.running:
+                raise Wrong(
+                    f"{applied} of {data.records} records were applied within {within_s:.0f} s. "
+                    f"{running.process.log_tail()}"
+                )
+            time.sleep(_POLL_S)
+    assert first is not None
+    applied_first, began = first
+    if applied_first >= data.records:
+        raise Wrong(f"all {data.records} records were applied in one piece: too few to tell a rate")
+    return (data.records - applied_first) / (now - began)
+
+
+def _wait_for_answers(running: Running) -> None:
+    """Until the answers are as far as the log."""
+    until = time.monotonic() + 30.0
+    with httpx.Client(base_url=running.url, timeout=10.0, trust_env=False) as http:
+        while True:
+            sources = http.get("/v1/indicators").raise_for_status().json()["sources"]
+            if all(source["lag"] == 0 for source in sources):
+                return
+            if time.monotonic() > until:
+                raise Wrong(f"the answers stay behind the log: {sources}")
+            time.sleep(_POLL_S)
