@@ -202,6 +202,11 @@ _REPORTING: Final = (
     ),
     Code("build_running", "A rebuild or verification of the projection is running.", "Wait for its end, then begin."),
     Code("unknown_build", "There is no such rebuild or verification.", "Begin one: POST /v1/projection/rebuilds."),
+    Code(
+        "facts_moving",
+        "Other replicas write to the same youths all the time.",
+        "Nothing: it is tried again in a moment.",
+    ),
     Code("rebuild_switch", "Another projection is about to take over.", "Nothing: it is tried again in a moment."),
 )
 

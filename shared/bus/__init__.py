@@ -5,10 +5,8 @@ records (FastStream's own parsing lets one bad header or one bad JSON take its b
 each partition after the effects are durable.
 """
 
-from aiokafka.partitioner import murmur2 as hash_of_key
-
 from shared.bus.connection import Bus, BusError, OnBatch, Outgoing
 from shared.bus.log import Log, LogReader
-from shared.bus.topics import ensure_topics
+from shared.bus.topics import ensure_topics, hash_of_key
 
 __all__ = ["Bus", "BusError", "Log", "LogReader", "OnBatch", "Outgoing", "ensure_topics", "hash_of_key"]

@@ -7,12 +7,19 @@ from typing import Final
 
 from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.partitioner import murmur2
 
 from shared.bus.clients import admin_client
 from shared.events import SieiDropout
 from shared.settings import ServiceSettings
 
 _DAY_MS: Final = 24 * 3600 * 1000
+
+
+def hash_of_key(key: bytes) -> int:
+    """What Kafka's own producers choose a record's partition by, modulo the number of partitions (32 bits)."""
+    hashed: int = murmur2(key)
+    return hashed
 
 
 async def ensure_topics(settings: ServiceSettings, topics: Sequence[str], *, deadline_s: float = 60.0) -> None:
