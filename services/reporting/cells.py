@@ -17,7 +17,7 @@ from shared.mongo import Document, Mongo, Session
 from shared.unit_of_work import Tx, UnitOfWork
 
 _DOCUMENTS_A_FOLD: Final = 500
-_FIGURES_A_FOLD: Final = 1_000_000
+_FIGURES_A_FOLD: Final = 200_000
 
 
 async def fold(unit_of_work: UnitOfWork, generation: Generation | None = None) -> int:

@@ -92,9 +92,10 @@ class Deltas:
 
 def of_sums(leaves: Sequence[Leaf | None], sums: Mapping[int, int]) -> Deltas:
     """From key -> number; what is 0 is left away."""
-    found = {key: count for key, count in sums.items() if count}
-    keys = np.fromiter(found.keys(), np.int64, len(found))
-    return Deltas(leaves, keys, np.fromiter(found.values(), np.int64, len(found)))
+    keys = np.fromiter(sums.keys(), np.int64, len(sums))
+    counts = np.fromiter(sums.values(), np.int64, len(sums))
+    kept = counts != 0
+    return Deltas(leaves, keys[kept], counts[kept])
 
 
 def of_document(row: Document) -> Deltas:

@@ -7,6 +7,7 @@ read and gathered, and are then written together: under load each youth is writt
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -43,9 +44,10 @@ Facts = Mapping[type[YouthEvent], ToFact]
 Registration = NetworkRegistered | PlatformRegistered
 Registrations = Mapping[type[Registration], str]
 
-_TRIES = 10
+_TRIES = 50
 _YOUTHS_AT_A_TIME = 500
-_YOUTHS_AT_ONCE = 2_000
+_YOUTHS_AT_ONCE = 2_000  # of those settled because there are too many
+_YOUTHS_BETWEEN = 400  # of those settled in between, when events want to be shown soon
 _FEW_RECORDS = 1_000
 
 
@@ -166,7 +168,7 @@ class FactsConsumer(BatchConsumer):
         self.readability.note(batches.readable)
         self._uow.reach(Point.BATCH_APPLIED)
         self._busy = self._busy or len(batches.records) >= _FEW_RECORDS
-        while self._memory.fresh() > self._memory.most_fresh and await self._settle():
+        while self._memory.fresh() > self._memory.most_fresh and await self._settle(_YOUTHS_AT_ONCE):
             pass
 
     async def _write_one_by_one(self, batches: _Batches) -> None:
@@ -196,7 +198,8 @@ class FactsConsumer(BatchConsumer):
             memory.begin(await generations.live(self._mongo))
         shards = dict(zip(says.youths, shards_of(list(says.youths)), strict=True))
         touched = set(shards.values())
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
+            await asyncio.sleep(random.uniform(0, min(0.5, 0.01 * attempt)))  # noqa: S311 jitter
             known = await self._known(shards, touched)
             grown: dict[int, dict[str, Fact]] = {}
             sums: dict[int, int] = {}
@@ -210,9 +213,11 @@ class FactsConsumer(BatchConsumer):
                     await asyncio.sleep(0)  # queries are answered meanwhile
             save = partial(self._save, batches=batches, grown=grown, sums=sums)
             if await self._fenced(save, touched):
-                for shard, facts in grown.items():
-                    memory.shards[shard].writes += 1
-                    memory.shards[shard].fresh |= facts
+                for number, facts in grown.items():
+                    shard = memory.shards[number]
+                    shard.writes += 1
+                    shard.fresh |= facts
+                    shard.new.update(facts.keys() - known.keys())
                 return
         raise NotYet("facts_moving", "other replicas write to the same youths")
 
@@ -280,10 +285,10 @@ class FactsConsumer(BatchConsumer):
     async def settle_some(self) -> bool:
         """Write the fresh facts of some shards to their documents; False where there are none, or they are refused."""
         async with self._writing:
-            return await self._settle()
+            return await self._settle(_YOUTHS_BETWEEN)
 
-    async def _settle(self) -> bool:
-        shards = self._memory.fullest(_YOUTHS_AT_ONCE)
+    async def _settle(self, most: int) -> bool:
+        shards = self._memory.fullest(most)
         if not shards:
             return False
         try:
@@ -302,7 +307,9 @@ class FactsConsumer(BatchConsumer):
         of = self._memory.generation
         if of is None or not await self._still(tx, of):
             raise store.Stale
-        await store.settle(tx, of, self._writes(shards), [self._memory.shards[shard].fresh for shard in shards])
+        chosen = [self._memory.shards[shard] for shard in shards]
+        new = set[str]().union(*(shard.new for shard in chosen))
+        await store.settle(tx, of, self._writes(shards), [shard.fresh for shard in chosen], new)
 
     async def _still(self, tx: Tx, generation: Generation) -> bool:
         """Whether this is the generation to write to."""

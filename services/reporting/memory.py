@@ -14,20 +14,22 @@ class Shard:
 
     `fresh` are those that the store has only among the growths: none of them may be forgotten. Of the others there are
     two halves: what is used goes to the young one; when that is full it becomes the old one, and the old one is gone.
+    `new` are youths of whom the store has no document at all.
     """
 
     writes: int
     fresh: dict[str, Fact]
+    new: set[str] = field(default_factory=set)
     young: dict[str, Fact] = field(default_factory=dict)
     old: dict[str, Fact] = field(default_factory=dict)
 
 
 class Memory:
-    """Keeps the facts of about `most` youths of one generation, some 500 bytes each."""
+    """Keeps the facts of about `most` youths of one generation, some 500 bytes each: half of them may be fresh."""
 
     def __init__(self, most: int) -> None:
-        self._half = max(1, most // (2 * NUMBER_OF_SHARDS))
-        self.most_fresh = most // 4
+        self.most_fresh = most // 2
+        self._half = max(1, most // (4 * NUMBER_OF_SHARDS))
         self.shards: dict[int, Shard] = {}
         self.generation: Generation | None = None
 
@@ -72,5 +74,5 @@ class Memory:
         """The store has the shard's fresh facts in its documents now."""
         at = self.shards[shard]
         at.writes += 1
-        fresh, at.fresh = at.fresh, {}
+        fresh, at.fresh, at.new = at.fresh, {}, set()
         self.put(shard, fresh)

@@ -20,12 +20,12 @@ class ReportingSettings(ServiceSettings):
         description="Most records of one batch; the larger, the less often a youth is written while catching up.",
     )
     batches_ahead: int = Field(
-        8,
+        6,
         ge=1,
         description="Most batches in hand at once: those read while one is being written are then written together.",
     )
     facts_in_memory: int = Field(
-        400_000,
+        250_000,
         ge=1_000,
         description="Of how many youths the facts are kept in memory, about 500 bytes each; the store has all.",
     )

@@ -142,16 +142,30 @@ async def save(tx: Tx, of: Generation, writes: Mapping[int, int], grown: Mapping
         for shard, facts in grown.items()
     ]
     await _count(tx, of, writes)
-    await tx.mongo.insert(of.collection(GROWTHS), rows, tx.session)
+    if not await tx.mongo.insert(of.collection(GROWTHS), rows, tx.session):
+        raise Stale
 
 
-async def settle(tx: Tx, of: Generation, writes: Mapping[int, int], fresh: Sequence[Mapping[str, Fact]]) -> None:
-    """Write the fresh facts of these shards to their documents. `Stale` where a shard was written meanwhile."""
+async def settle(
+    tx: Tx, of: Generation, writes: Mapping[int, int], fresh: Sequence[Mapping[str, Fact]], new: Collection[str]
+) -> None:
+    """Write the fresh facts of these shards to their documents; of the `new` youths there are none yet.
+
+    `Stale` where a shard was written meanwhile.
+    """
     await _count(tx, of, writes)
-    documents: list[tuple[Document, Document]] = [
-        ({"_id": youth_id}, compact.document(youth_id, fact)) for facts in fresh for youth_id, fact in facts.items()
-    ]
-    await tx.mongo.update(of.collection(FACTS), documents, tx.session, upsert=True)
+    inserts: list[Document] = []
+    updates: list[tuple[Document, Document]] = []
+    for facts in fresh:
+        for youth_id, fact in facts.items():
+            document = compact.document(youth_id, fact)
+            if youth_id in new:
+                inserts.append(document)
+            else:
+                updates.append(({"_id": youth_id}, document))
+    written = await tx.mongo.update(of.collection(FACTS), updates, tx.session, upsert=True)
+    if not (written and await tx.mongo.insert(of.collection(FACTS), inserts, tx.session)):
+        raise Stale
     await tx[of.collection(GROWTHS)].delete_many({"shard": {"$in": list(writes)}}, session=tx.session)
 
 
