@@ -8,6 +8,7 @@ not depend on when a fold comes, which only keeps the changes few.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 from services.reporting import generations
@@ -18,6 +19,7 @@ from shared.unit_of_work import Tx, UnitOfWork
 
 _DOCUMENTS_A_FOLD: Final = 500
 _FIGURES_A_FOLD: Final = 200_000
+_CELLS_AT_ONCE: Final = 30
 
 
 async def fold(unit_of_work: UnitOfWork, generation: Generation | None = None) -> int:
@@ -43,23 +45,28 @@ async def _fold(tx: Tx, of: Generation) -> int:
     if not taken:
         return 0
     added = await asyncio.to_thread(lambda: total(parts).split())
-    ids = {"|".join(place): part for place, part in added.items()}
-    cells = of.collection(CELLS)
-    before = {row["_id"]: row async for row in tx[cells].find({"_id": {"$in": list(ids)}}, session=tx.session)}
+    places = list(added)
+    for begin in range(0, len(places), _CELLS_AT_ONCE):
+        some = {"|".join(place): added[place] for place in places[begin : begin + _CELLS_AT_ONCE]}
+        await _add(tx, of.collection(CELLS), some)
+    await tx[of.collection(CHANGES)].delete_many({"_id": {"$in": taken}}, session=tx.session)
+    return len(taken)
+
+
+async def _add(tx: Tx, cells: str, added: Mapping[str, Deltas]) -> None:
+    """Add to these cells, by `_id`."""
+    before = {row["_id"]: row async for row in tx[cells].find({"_id": {"$in": list(added)}}, session=tx.session)}
 
     def sums() -> list[Document]:
         return [
             {"_id": id_, **total([of_document(before[id_]), part] if id_ in before else [part]).document()}
-            for id_, part in ids.items()
+            for id_, part in added.items()
         ]
 
     documents = await asyncio.to_thread(sums)
     if before:
         await tx[cells].delete_many({"_id": {"$in": list(before)}}, session=tx.session)
-    if documents:
-        await tx[cells].insert_many(documents, session=tx.session)
-    await tx[of.collection(CHANGES)].delete_many({"_id": {"$in": taken}}, session=tx.session)
-    return len(taken)
+    await tx[cells].insert_many(documents, session=tx.session)
 
 
 async def stored(mongo: Mongo, of: Generation, session: Session) -> Deltas:
