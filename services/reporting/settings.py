@@ -15,7 +15,7 @@ class ReportingSettings(ServiceSettings):
     service: str = "reporting"
     port: int = Field(8104, validation_alias="FOQUALE_REPORTING_PORT", description="HTTP port.")
     batch_records: int = Field(
-        5_000,
+        3_000,
         ge=1,
         description="Most records of one batch; the larger, the less often a youth is written while catching up.",
     )
@@ -25,7 +25,7 @@ class ReportingSettings(ServiceSettings):
         description="Most batches in hand at once: those read while one is being written are then written together.",
     )
     facts_in_memory: int = Field(
-        250_000,
+        200_000,
         ge=1_000,
         description="Of how many youths the facts are kept in memory, about 500 bytes each; the store has all.",
     )

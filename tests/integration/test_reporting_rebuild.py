@@ -346,7 +346,7 @@ async def test_no_batch_gets_into_the_old_generation_once_the_new_one_is_live(mo
         consumer = FactsConsumer(unit_of_work, FACTS, REGISTRATIONS, Metrics("reporting"), live(), youths=1_000)
         for begin in range(0, len(mine), 4):
             await consumer.apply(received(mine[begin : begin + 4]), [])
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(0.2)
         applying -= 1
 
     async def switch_to(new: Generation) -> None:
