@@ -57,6 +57,7 @@ _MAJORITY = WriteConcern(w="majority", j=True)
 _SNAPSHOT = ReadConcern("snapshot")
 _DUPLICATE_KEY = 11000
 _WRITE_CONFLICT = 112
+_QUERY_PLAN_KILLED = 175
 _MOST_AT_ONCE = 8_000  # documents of about 500 bytes
 
 
@@ -247,6 +248,11 @@ def by_kind(writes: Iterable[Write]) -> list[Write]:
 def may_be_committed(error: BaseException) -> bool:
     """Whether a transaction that ended in this error may have been committed all the same."""
     return isinstance(error, PyMongoError) and error.has_error_label("UnknownTransactionCommitResult")
+
+
+def was_dropped(error: BaseException) -> bool:
+    """Whether a collection was dropped while it was being read."""
+    return isinstance(error, OperationFailure) and error.code == _QUERY_PLAN_KILLED
 
 
 def is_outage(error: BaseException) -> bool:

@@ -18,7 +18,7 @@ from services.reporting.figures import Level, Period, Tally, Unit
 from services.reporting.freshness import Partition, Position
 from services.reporting.generations import CELLS, CHANGES, SLOTS, Generation
 from services.reporting.sums import Sums, tally_of
-from shared.mongo import Document, Moment, Mongo, Session, moment_of
+from shared.mongo import Document, Moment, Mongo, Session, StoreError, moment_of, was_dropped
 from shared.problems import Problem
 
 log = structlog.get_logger(__name__)
@@ -89,8 +89,13 @@ def _written(month: int) -> str:
 async def load(mongo: Mongo) -> Figures:
     """The live figures as they are now."""
     while True:
-        async with mongo.snapshot() as session:
-            figures = await read(mongo, await generations.live(mongo, session), session)
+        try:
+            async with mongo.snapshot() as session:
+                figures = await read(mongo, await generations.live(mongo, session), session)
+        except StoreError as error:
+            if not was_dropped(error):
+                raise
+            continue
         # A collection that was dropped meanwhile reads as an empty one. It is dropped only when it is no longer live.
         if await generations.live(mongo) == figures.generation:
             return figures

@@ -34,7 +34,7 @@ from shared.dead_letters import Refused
 from shared.envelope import Record
 from shared.events import Event, NetworkRegistered, PlatformRegistered, YouthEvent
 from shared.handling import NotYet
-from shared.mongo import DuplicateKeyError
+from shared.mongo import DuplicateKeyError, StoreError, was_dropped
 from shared.observability import Metrics, describe
 from shared.unit_of_work import Tx, UnitOfWork
 
@@ -200,7 +200,13 @@ class FactsConsumer(BatchConsumer):
         touched = set(shards.values())
         for attempt in range(_TRIES):
             await asyncio.sleep(random.uniform(0, min(0.5, 0.01 * attempt)))  # noqa: S311 jitter
-            known = await self._known(shards, touched)
+            try:
+                known = await self._known(shards, touched)
+            except StoreError as error:
+                if not was_dropped(error):
+                    raise
+                memory.begin(await generations.live(self._mongo))  # another is live, and this one is gone
+                continue
             grown: dict[int, dict[str, Fact]] = {}
             sums: dict[int, int] = {}
             for number, (youth_id, news) in enumerate(says.youths.items(), start=1):
