@@ -334,6 +334,7 @@ async def mongo(settings: ReportingSettings) -> AsyncIterator[Mongo]:
     await opened.close()
 
 
+@pytest.mark.timeout(150)  # on a loaded machine a switch takes seconds
 async def test_no_batch_gets_into_the_old_generation_once_the_new_one_is_live(mongo: Mongo) -> None:
     """Replicas apply and somebody switches, over and over: every event is in the generation that is live at the end."""
     unit_of_work = UnitOfWork(mongo, "reporting")
@@ -346,7 +347,7 @@ async def test_no_batch_gets_into_the_old_generation_once_the_new_one_is_live(mo
         consumer = FactsConsumer(unit_of_work, FACTS, REGISTRATIONS, Metrics("reporting"), live(), youths=1_000)
         for begin in range(0, len(mine), 4):
             await consumer.apply(received(mine[begin : begin + 4]), [])
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.15)
         applying -= 1
 
     async def switch_to(new: Generation) -> None:
