@@ -8,10 +8,11 @@ from services.reporting.board import Board
 from services.reporting.builds import Builds
 from services.reporting.front import Front
 from services.reporting.generations import Entry, Generation
-from services.reporting.handlers import Facts, FactsConsumer, Folding, LostLogs, Registrations, live
+from services.reporting.handlers import Facts, FactsConsumer, Registrations, live
 from services.reporting.rebuild import BuildConsumer
 from services.reporting.settings import ReportingSettings
 from services.reporting.units import Units
+from services.reporting.upkeep import Folding, LostLogs
 from shared.clock import Clock, utc_now
 from shared.events import (
     ContactAttempted,

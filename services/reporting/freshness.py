@@ -1,13 +1,9 @@
 """How far the topics are applied, and so how fresh the figures are; pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-from shared.consumer import Received
-from shared.envelope import Record
-from shared.events import Event
 
 Partition = tuple[str, int]
 """Topic as the broker calls it, and number."""
@@ -21,18 +17,15 @@ class Position:
     last_event_time: datetime | None = None
 
 
-def positions_after(events: Sequence[Received[Event]], records: Sequence[Record]) -> dict[Partition, Position]:
-    """How far each partition is applied once these records are done with."""
-    positions: dict[Partition, Position] = {}
-    for record in records:
-        position = positions.setdefault((record.topic, record.partition), Position(0))
-        position.next_offset = max(position.next_offset, record.offset + 1)
-    for event in events:
-        found = positions.get((event.record.topic, event.record.partition))
-        if found is not None:
-            time = event.envelope.time
-            found.last_event_time = time if found.last_event_time is None else max(found.last_event_time, time)
-    return positions
+def advance(positions: dict[Partition, Position], place: Partition, to: Position) -> None:
+    """Note how far a partition is read; never backwards."""
+    known = positions.setdefault(place, to)
+    if known is not to:
+        known.next_offset = max(known.next_offset, to.next_offset)
+        if to.last_event_time is not None and (
+            known.last_event_time is None or to.last_event_time > known.last_event_time
+        ):
+            known.last_event_time = to.last_event_time
 
 
 def sources(

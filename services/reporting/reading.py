@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import msgspec
 
 from services.reporting.compact import Fact, microseconds, shared_owner
-from services.reporting.freshness import Partition, Position
+from services.reporting.freshness import Partition, Position, advance
 from services.reporting.indicators import BREAK_REASONS, REACHED_OUTCOMES, RETURN_KINDS
 from shared.envelope import SPEC_VERSION, Record
 from shared.events import (
@@ -258,14 +258,3 @@ class Reading:
         if len(self._layouts) < _MOST_LAYOUTS:
             self._layouts[names] = layout
         return layout
-
-
-def advance(positions: dict[Partition, Position], place: Partition, to: Position) -> None:
-    """Note how far a partition is read; never backwards."""
-    known = positions.setdefault(place, to)
-    if known is not to:
-        known.next_offset = max(known.next_offset, to.next_offset)
-        if to.last_event_time is not None and (
-            known.last_event_time is None or to.last_event_time > known.last_event_time
-        ):
-            known.last_event_time = to.last_event_time

@@ -10,6 +10,7 @@ from services.reporting import freshness
 from services.reporting.figures import Period, figures, median, percentile
 from services.reporting.freshness import Position
 from services.reporting.queries import IndicatorsQuery
+from services.reporting.reading import Gathered, Reading
 from services.reporting.units import Units, suggestions
 from shared.envelope import Record
 from shared.problems import Problem
@@ -105,8 +106,10 @@ def record(partition: int, offset: int) -> Record:
 
 
 def test_positions_move_past_every_record_of_a_batch_good_or_not() -> None:
-    positions = freshness.positions_after([], [record(0, 4), record(1, 9), record(0, 3)])
-    assert {key: position.next_offset for key, position in positions.items()} == {
+    gathered = Gathered()
+    unreadable = [record(0, 4), record(1, 9), record(0, 3)]
+    assert Reading().read(unreadable, gathered) == unreadable
+    assert {key: position.next_offset for key, position in gathered.positions.items()} == {
         ("p.referral.events", 0): 5,
         ("p.referral.events", 1): 10,
     }
