@@ -38,7 +38,10 @@ def main(picture: Path) -> None:
         until = time.monotonic() + _PATIENCE_S
         while process.running and time.monotonic() < until:  # it ends with what it watches, and draws
             time.sleep(0.1)
-        picture.write_text(re.sub(r">[^<>]*py-spy record[^<>]*<", ">Reporting, catching up<", drawn.read_text()))
+        text = drawn.read_text()
+        if not text.rstrip().endswith("</svg>"):
+            raise SystemExit(f"the picture was not finished within {_PATIENCE_S:g} s; {picture} stays as it was")
+        picture.write_text(re.sub(r">[^<>]*py-spy record[^<>]*<", ">Reporting, catching up<", text))
 
 
 if __name__ == "__main__":

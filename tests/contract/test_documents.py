@@ -4,6 +4,7 @@ import gzip
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import jsonschema_rs
 import pytest
@@ -137,3 +138,8 @@ def test_operations_have_names_of_their_own_and_say_how_they_refuse(api: dict[st
 def test_every_service_has_health_and_dead_letters(api: dict[str, Any]) -> None:
     wanted = {"/live", "/ready", "/v1/dead-letters", "/v1/dead-letters/{dead_letter_id}/replay"}
     assert wanted <= set(api["paths"])
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs").rglob("*.svg")), ids=lambda path: path.name)
+def test_a_picture_is_whole(picture: Path) -> None:
+    assert ET.parse(picture).getroot().tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  our own pictures
