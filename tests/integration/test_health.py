@@ -101,14 +101,18 @@ async def test_an_event_that_waits_too_long_to_be_published_makes_the_service_no
     service = Service(settings)
     async with running(service.app("probe", [])) as client:
         await eventually(lambda: is_ready(client))
-        # The lease is another's, who does nothing: what an operator sees of a relay that falls behind.
-        until = datetime.now(UTC) + timedelta(hours=1)
-        await service.mongo["leases"].update_one({"_id": "relay"}, {"$set": {"owner": "somebody else", "until": until}})
+
+        async def leads() -> bool:
+            return service.relay._leads_until > datetime.now(UTC)
 
         async def leads_no_more() -> bool:
-            return service.relay._leads_until < datetime.now(UTC)
+            return not await leads()
 
-        await eventually(leads_no_more)
+        # The lease is another's, who does nothing: what an operator sees of a relay that falls behind.
+        await eventually(leads, what="the relay's own lease")
+        until = datetime.now(UTC) + timedelta(hours=1)
+        await service.mongo["leases"].update_one({"_id": "relay"}, {"$set": {"owner": "somebody else", "until": until}})
+        await eventually(leads_no_more, what="the end of the relay's lease")
 
         async def emit(tx: Tx) -> None:
             tx.emit(EVENT)
