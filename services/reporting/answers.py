@@ -23,6 +23,7 @@ from services.reporting.figures import Period
 from services.reporting.freshness import Partition
 from services.reporting.indicators import DEFINITION_VERSION
 from services.reporting.queries import IndicatorsQuery
+from services.reporting.readers import NATIONAL, Reader
 from services.reporting.rows import views_of
 from services.reporting.sums import Delays, Numbers, Tallies
 from services.reporting.units import Units, suggestions
@@ -78,6 +79,7 @@ class Answers:
         *,
         clock: Clock,
         answer_age_s: float,
+        reader: Reader = NATIONAL,
     ) -> None:
         self._board = board
         self._broker_log = broker_log
@@ -85,6 +87,7 @@ class Answers:
         self._topics = topics
         self._clock = clock
         self._age_s = answer_age_s
+        self.reader = reader
         self._edition: Edition | None = None
         self._making_s = 0.0  # what the edition's answers took so far
         self._editing = asyncio.Lock()
@@ -108,19 +111,15 @@ class Answers:
 
     async def renew(self, answer: Answer) -> None:
         """Make the answer one of the edition of now."""
-        edition = self._edition
-        if self._age_s and edition is not None and answer.edition is edition and self._editing.locked():
+        if self._age_s and self._edition is not None and answer.edition is self._edition and self._editing.locked():
             return  # one waits for the next edition, and nobody else
-        while edition is None or not self._holds(edition):
-            edition = await self._next_edition()
-            if edition.moves == self._board.moves:
-                break  # however short it holds: nothing moves until this is done
+        edition = await self.edition()
         if answer.edition is edition:
             return
         rows_of = edition.moves, edition.as_of.date()
         if answer.rows_of != rows_of:
             began = monotonic()
-            answer.rows = msgspec.json.encode(self._rows(answer.query, edition))
+            answer.rows = msgspec.json.encode(self.rows(answer.query, edition))
             answer.rows_of = rows_of
             self._making_s += monotonic() - began
         head = b'{"as_of":%b,"definition_version":%d,' % (msgspec.json.encode(edition.as_of), DEFINITION_VERSION)
@@ -128,6 +127,15 @@ class Answers:
         answer.body = head + rest
         answer.etag = b'W/"%d-%b"' % (DEFINITION_VERSION, blake2b(rest, digest_size=12).hexdigest().encode())
         answer.edition = edition
+
+    async def edition(self) -> Edition:
+        """The edition of now. Its figures move on once something else is awaited: use them at once."""
+        edition = self._edition
+        while edition is None or not self._holds(edition):
+            edition = await self._next_edition()
+            if edition.moves == self._board.moves:
+                break  # however short it holds: nothing moves until this is done
+        return edition
 
     def _holds(self, edition: Edition) -> bool:
         age_s = min(max(self._age_s, self._making_s * _LONGER), self._age_s * _LONGEST)
@@ -163,7 +171,11 @@ class Answers:
             self._broker_away_until = monotonic() + _BROKER_PATIENCE_S
             return None
 
-    def _rows(self, query: IndicatorsQuery, edition: Edition) -> list[dict[str, Any]]:
+    def rows(self, query: IndicatorsQuery, edition: Edition) -> list[dict[str, Any]]:
+        """The rows of the answer, as plain data (`api.Row`), with what the reader may not see hidden.
+
+        Pages, bilans and exports take their figures from here as well, so that all show the same.
+        """
         sums, networks = edition.figures.sums, edition.figures.networks
         asked = query.period()
         closed = asked.first is not None and asked.last is not None

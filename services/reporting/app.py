@@ -9,6 +9,7 @@ from services.reporting.builds import Builds
 from services.reporting.front import Front
 from services.reporting.generations import Entry, Generation
 from services.reporting.handlers import Facts, FactsConsumer, Registrations, live
+from services.reporting.readers import reader
 from services.reporting.rebuild import BuildConsumer
 from services.reporting.settings import ReportingSettings
 from services.reporting.units import Units
@@ -79,7 +80,15 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
     board = Board(service.mongo)
     service.before_start(board.load)
     service.in_background(board.run)
-    answers = Answers(board, service.bus.log, Units(load()), topics, clock=clock, answer_age_s=settings.answer_age_s)
+    answers = Answers(
+        board,
+        service.bus.log,
+        Units(load()),
+        topics,
+        clock=clock,
+        answer_age_s=settings.answer_age_s,
+        reader=reader(settings.reader),
+    )
     application = service.app("reporting", [api.router(answers), projection_api.router(builds)])
     application.add_middleware(Front, answers=answers)
     return application

@@ -1,8 +1,9 @@
 """What the reporting service needs to know."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from services.reporting import readers
 from shared.settings import ServiceSettings
 
 
@@ -40,3 +41,18 @@ class ReportingSettings(ServiceSettings):
         ge=0,
         description="How long an answer is given again before it is made anew; under load up to ten times; 0: never.",
     )
+    reader: str = Field(
+        "national",
+        description="For whom it answers until there is a sign-in: `national` (staff, sees all), `public`, or "
+        "`academie:` and its code.",
+    )
+
+    lapse_days: int = Field(
+        90, ge=1, description="After how many days a youth's situation lapses that nobody has verified since."
+    )
+
+    @field_validator("reader")
+    @classmethod
+    def _names_a_reader(cls, written: str) -> str:
+        readers.reader(written)
+        return written
