@@ -247,6 +247,10 @@ class Sums:
         ]
         return (min(counting), max(counting)) if counting else None
 
+    def networks_of(self, academie: str) -> set[str]:
+        """The networks whose youths count, or once counted, in the académie."""
+        return {leaf.network_id for leaf in self._leaves if leaf is not None and leaf.academie == academie}
+
     def _leaf(self, leaf: Leaf | None) -> int:
         number = self._leaves.get(leaf)
         if number is None:
