@@ -19,6 +19,7 @@ import structlog
 
 from services.reporting import freshness
 from services.reporting.board import Board, Figures
+from services.reporting.definitions import Registry
 from services.reporting.figures import Period
 from services.reporting.freshness import Partition
 from services.reporting.indicators import DEFINITION_VERSION
@@ -77,6 +78,7 @@ class Answers:
         units: Units,
         topics: Mapping[str, str],
         *,
+        definitions: Registry,
         clock: Clock,
         answer_age_s: float,
         reader: Reader = NATIONAL,
@@ -87,6 +89,7 @@ class Answers:
         self._topics = topics
         self._clock = clock
         self._age_s = answer_age_s
+        self.definitions = definitions
         self.reader = reader
         self._edition: Edition | None = None
         self._making_s = 0.0  # what the edition's answers took so far
@@ -123,7 +126,9 @@ class Answers:
             answer.rows_of = rows_of
             self._making_s += monotonic() - began
         head = b'{"as_of":%b,"definition_version":%d,' % (msgspec.json.encode(edition.as_of), DEFINITION_VERSION)
-        rest = b'"sources":%b,"rows":%b}' % (edition.sources, answer.rows)
+        period = answer.query.period()
+        breaks = msgspec.json.encode(self.definitions.breaks(period.first, period.last))
+        rest = b'"breaks":%b,"sources":%b,"rows":%b}' % (breaks, edition.sources, answer.rows)
         answer.body = head + rest
         answer.etag = b'W/"%d-%b"' % (DEFINITION_VERSION, blake2b(rest, digest_size=12).hexdigest().encode())
         answer.edition = edition

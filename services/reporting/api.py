@@ -1,17 +1,16 @@
 """Reporting over HTTP: the figures and their definitions."""
 
-from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from msgspec import to_builtins
 from pydantic import BaseModel
 
 from services.reporting.answers import Answers
 from services.reporting.figures import Level
 from services.reporting.front import PATH, condition, reply
-from services.reporting.indicators import INDICATORS
-from services.reporting.queries import IndicatorsQuery
+from services.reporting.queries import DefinitionsQuery, IndicatorsQuery
 
 
 class Delay(BaseModel):
@@ -60,15 +59,6 @@ class SourceFreshness(BaseModel):
     lag: int | None
 
 
-class Indicators(BaseModel):
-    """Figures of one moment."""
-
-    as_of: datetime
-    definition_version: int
-    sources: list[SourceFreshness]
-    rows: list[Row]
-
-
 class Text(BaseModel):
     """A text in French and English."""
 
@@ -76,8 +66,28 @@ class Text(BaseModel):
     en: str
 
 
-class Definition(BaseModel):
-    """One indicator's definition."""
+class SeriesBreak(BaseModel):
+    """From the day `on`, an indicator is counted by another version: figures before and after are two things."""
+
+    code: str
+    on: date
+    from_version: int
+    to_version: int
+    change: Text
+
+
+class Indicators(BaseModel):
+    """Figures of one moment; `breaks` are the changes of definitions within the period asked for."""
+
+    as_of: datetime
+    definition_version: int
+    breaks: list[SeriesBreak]
+    sources: list[SourceFreshness]
+    rows: list[Row]
+
+
+class DefinitionRead(BaseModel):
+    """One version of one indicator's definition; `change` says why the series breaks on `valid_from`."""
 
     code: str
     name: Text
@@ -87,12 +97,15 @@ class Definition(BaseModel):
     unit: str
     version: int
     valid_from: date
+    valid_to: date | None = None
+    change: Text | None = None
 
 
 class Definitions(BaseModel):
-    """All definitions; one page."""
+    """All versions of all definitions, or those in force on a day, and where series break; one page."""
 
-    items: list[Definition]
+    items: list[DefinitionRead]
+    breaks: list[SeriesBreak]
     next: None = None
 
 
@@ -114,16 +127,12 @@ def router(answers: Answers) -> APIRouter:
         return response
 
     @routes.get(f"{PATH}/definitions", response_model=Definitions)
-    async def definitions() -> dict[str, Any]:
-        """Every indicator: its names, its formula in words, its source, and since when it is counted so."""
-        return {"items": [_definition(asdict(indicator)) for indicator in INDICATORS]}
+    async def definitions(query: Annotated[DefinitionsQuery, Query()]) -> dict[str, Any]:
+        """Every indicator: its names, its formula in words, its source, and from when to when it is counted so."""
+        register = answers.definitions
+        return {
+            "items": to_builtins(register.all() if query.on is None else register.at(query.on)),
+            "breaks": to_builtins(register.breaks()),
+        }
 
     return routes
-
-
-def _definition(fields: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **fields,
-        "name": {"fr": fields["name_fr"], "en": fields["name_en"]},
-        "formula": {"fr": fields["formula_fr"], "en": fields["formula_en"]},
-    }

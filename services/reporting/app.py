@@ -6,6 +6,7 @@ from services.reporting import api, generations, projection, projection_api, sto
 from services.reporting.answers import Answers
 from services.reporting.board import Board
 from services.reporting.builds import Builds
+from services.reporting.definitions import registry
 from services.reporting.front import Front
 from services.reporting.generations import Entry, Generation
 from services.reporting.handlers import Facts, FactsConsumer, Registrations, live
@@ -85,6 +86,7 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
         service.bus.log,
         Units(load()),
         topics,
+        definitions=registry(),
         clock=clock,
         answer_age_s=settings.answer_age_s,
         reader=reader(settings.reader),

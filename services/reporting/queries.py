@@ -57,3 +57,11 @@ class IndicatorsQuery(BaseModel):
                 f"`from` ({self.from_}) is after `to` ({self.to}); swap them or mend one",
             )
         return Period(self.from_, self.to)
+
+
+class DefinitionsQuery(BaseModel):
+    """Without a day, all versions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on: Day | None = Field(None, description="Only what holds on this day, YYYY-MM-DD.")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 from services.reporting.answers import Answers
 from services.reporting.api import Indicators, router
 from services.reporting.board import Board
+from services.reporting.definitions import registry
 from services.reporting.front import Front
 from services.reporting.settings import ReportingSettings
 from services.reporting.units import Units
@@ -23,6 +25,7 @@ from shared.mongo import Mongo
 from shared.reference import load
 from shared.unit_of_work import UnitOfWork
 from tests.support.board import LEAVES, Counted, following, prepared, some, write
+from tests.support.definitions import CHANGE, with_second_version
 from tests.support.probe import eventually
 
 
@@ -61,13 +64,21 @@ class Broker(Log):
 class Reporting:
     """The HTTP side of reporting over a real store, with a broker that is a fake and a clock that stands still."""
 
-    def __init__(self, mongo: Mongo, answer_age_s: float, patience_s: float = 5.0) -> None:
+    def __init__(
+        self, mongo: Mongo, answer_age_s: float, patience_s: float = 5.0, definitions: Path | None = None
+    ) -> None:
         self.unit_of_work = UnitOfWork(mongo, "reporting")
         self.board = Board(mongo, patience_s=patience_s)
         self.broker = Broker()
         self.now = NOON
         self.answers = Answers(
-            self.board, self.broker, Units(load()), TOPICS, clock=lambda: self.now, answer_age_s=answer_age_s
+            self.board,
+            self.broker,
+            Units(load()),
+            TOPICS,
+            definitions=registry(definitions),
+            clock=lambda: self.now,
+            answer_age_s=answer_age_s,
         )
         app = FastAPI()
         http.install(app)
@@ -262,3 +273,33 @@ async def test_before_the_figures_are_loaded_a_query_waits_and_then_is_told_to_c
         answer = await service.get()
         assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
         assert answer.headers["retry-after"] == "2"
+
+
+async def test_a_changed_definition_marks_the_break_in_every_answer_over_it_and_in_the_list_of_definitions(
+    unit_of_work: UnitOfWork, tmp_path: Path
+) -> None:
+    service = Reporting(unit_of_work.mongo, 0, definitions=with_second_version(tmp_path, "reached", "2014-09-01"))
+    await service.board.load()
+    broken = {"code": "reached", "on": "2014-09-01", "from_version": 1, "to_version": 2, "change": CHANGE}
+    async with service.client as client:
+        for query, found in (
+            ("", [broken]),
+            ("?from=2014-01-01&to=2014-12-31", [broken]),
+            ("?from=2014-09-01", []),
+            ("?to=2014-08-31", []),
+        ):
+            assert (await service.get(query)).json()["breaks"] == found, query
+        definitions = (await client.get("/v1/indicators/definitions")).json()
+        assert definitions["breaks"] == [broken]
+        versions = [item for item in definitions["items"] if item["code"] == "reached"]
+        assert [(item["version"], item["valid_to"], item["change"]) for item in versions] == [
+            (1, "2014-08-31", None),
+            (2, None, CHANGE),
+        ]
+        on_a_day = (await client.get("/v1/indicators/definitions?on=2014-09-01")).json()["items"]
+        assert [item["version"] for item in on_a_day if item["code"] == "reached"] == [2]
+        assert len(on_a_day) == len(definitions["items"]) - 1
+        assert (await client.get("/v1/indicators/definitions?on=2012-12-31")).json()["items"] == []
+        for refused in ("on=2014-02-30", "day=2014-01-01"):
+            answer = await client.get(f"/v1/indicators/definitions?{refused}")
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")

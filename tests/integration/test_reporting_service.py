@@ -14,6 +14,7 @@ from services.reporting import board, cells, generations, store
 from services.reporting.answers import Answers
 from services.reporting.app import FACTS, REGISTRATIONS, TOPICS, app
 from services.reporting.board import Board
+from services.reporting.definitions import registry
 from services.reporting.figures import LEVELS, Period, figures
 from services.reporting.freshness import Position
 from services.reporting.generations import FIRST, Entry
@@ -229,7 +230,7 @@ async def test_figures_are_answered_without_a_lag_while_the_broker_is_away(
     names = {settings.topic(name): name for name in TOPICS}
     board = Board(unit_of_work.mongo)
     await board.load()
-    answers = Answers(board, Log(away), Units(load()), names, clock=utc_now, answer_age_s=0)
+    answers = Answers(board, Log(away), Units(load()), names, definitions=registry(), clock=utc_now, answer_age_s=0)
     answer = json.loads((await answers(IndicatorsQuery())).body)
     assert [source["lag"] for source in answer["sources"]] == [None, None, None]
     assert [row["code"] for row in answer["rows"]] == ["FR"]

@@ -6,7 +6,6 @@ from typing import get_args
 import pytest
 
 from services.reporting.app import FACTS
-from services.reporting.indicators import ACTIVITY_CODES, DELAYS, INDICATORS, NOT_KNOWN
 from services.reporting.projection import Fact, Leaf, contributions, join_all, leaf_of
 from shared.events import YouthEvent
 from shared.events.base import Kind
@@ -131,18 +130,3 @@ def test_the_cohort_knows_what_became_of_a_youth_and_how_long_it_took() -> None:
 
 def test_a_youth_never_detected_is_in_no_cohort() -> None:
     assert counted(offered("y", days(1)), contracted("y", days(2))) == {(days(1), "offered"), (days(2), "contracted")}
-
-
-def test_every_code_of_an_answer_is_in_the_register_once_with_both_languages_and_a_source() -> None:
-    codes = [indicator.code for indicator in INDICATORS]
-    assert sorted(codes) == sorted({*ACTIVITY_CODES, NOT_KNOWN, *DELAYS})
-    for indicator in INDICATORS:
-        texts = (
-            indicator.name_fr,
-            indicator.name_en,
-            indicator.formula_fr,
-            indicator.formula_en,
-            indicator.source,
-        )
-        assert all(text.strip() for text in texts), indicator.code
-        assert indicator.version == 1
