@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from deploy.reference_build import official
+from deploy.reference_build import official, outlines
 from deploy.reference_build.offer import offer
 from deploy.reference_build.organisation import YEAR, organise
 from deploy.reference_build.source import read
@@ -43,6 +43,11 @@ def build(source: Path, out: Path, *, open_licence_only: bool = False) -> dict[P
         ),
         out / OFFICIAL / "sectors.tsv": write_table(
             out / OFFICIAL / "sectors.tsv", ("code", "name"), official.SECTORS.items()
+        ),
+        out / OFFICIAL / "outlines.tsv.gz": write_table(
+            out / OFFICIAL / "outlines.tsv.gz",
+            ("code", "valid_from", "valid_to", "rings"),
+            map(outlines.written, outlines.outlines(source)),
         ),
         out / OFFICIAL / "communes.tsv.gz": _write_communes(out / OFFICIAL / "communes.tsv.gz", communes.values()),
         out / OFFICIAL / "schools.tsv.gz": _write_schools(

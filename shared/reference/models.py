@@ -35,6 +35,23 @@ class Academie:
 
 
 @dataclass(frozen=True, slots=True)
+class Outline:
+    """The simplified outline of an académie between two days (both included; None is open).
+
+    `rings` are closed lines of points (lon, lat) in degrees (WGS 84): islands, and holes where there are any.
+    Neighbours share the points of their border.
+    """
+
+    code: str
+    valid_from: date | None
+    valid_to: date | None
+    rings: tuple[tuple[tuple[float, float], ...], ...]
+
+    def holds_on(self, day: date) -> bool:
+        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day <= self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
 class Departement:
     """A département or overseas collectivity by its COG code (`01`, `2A`, `974`, `988`)."""
 

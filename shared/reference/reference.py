@@ -17,6 +17,7 @@ from shared.reference.models import (
     AcademieKind,
     Commune,
     Departement,
+    Outline,
     ReferenceNetwork,
     ReferencePlatform,
     ReferenceSession,
@@ -64,6 +65,10 @@ class Reference:
         """
         found = {a.code: a for a in self._academies if a.overlaps(first, last)}
         return tuple(a for _, a in sorted(found.items()) if kind is None or a.kind == kind)
+
+    def outlines(self, on: date) -> dict[str, Outline]:
+        """The outlines of the académies of a day by code; of the vice-rectorats only Mayotte has one."""
+        return {outline.code: outline for outline in self._outlines if outline.holds_on(on)}
 
     def departements(self) -> Mapping[str, Departement]:
         """All départements and overseas collectivities by code."""
@@ -138,6 +143,10 @@ class Reference:
         return by_departement
 
     @cached_property
+    def _outlines(self) -> tuple[Outline, ...]:
+        return tuple(map(_outline, read_rows(self._folder / OFFICIAL / "outlines.tsv.gz")))
+
+    @cached_property
     def _departements(self) -> dict[str, Departement]:
         rows = read_rows(self._folder / OFFICIAL / "departements.tsv")
         return {code: Departement(code, name) for code, name in rows}
@@ -180,6 +189,22 @@ class Reference:
 
 def _number(text: str) -> float | None:
     return float(text) if text else None
+
+
+def _outline(cells: list[str]) -> Outline:
+    """An outline whose rings are written `lon,lat lon,lat ...;...`."""
+    code, valid_from, valid_to, rings = cells
+    return Outline(
+        code,
+        date.fromisoformat(valid_from) if valid_from else None,
+        date.fromisoformat(valid_to) if valid_to else None,
+        tuple(tuple(map(_point, ring.split(" "))) for ring in rings.split(";")),
+    )
+
+
+def _point(text: str) -> tuple[float, float]:
+    lon, _, lat = text.partition(",")
+    return float(lon), float(lat)
 
 
 def _commune(line: str) -> Commune:

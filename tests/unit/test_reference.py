@@ -1,4 +1,5 @@
 import csv
+import json
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -245,6 +246,14 @@ def test_the_package_works_without_the_schools_that_have_no_licence(tmp_path: Pa
     assert all(school.open_licence for school in schools)
 
 
+def test_every_academie_of_a_day_has_an_outline_and_shares_the_points_of_its_borders(reference: Reference) -> None:
+    for day in (date(2013, 1, 1), date(2021, 1, 1)):
+        outlines = reference.outlines(day)
+        assert {academie.code for academie in reference.academies(day, "academie")} <= set(outlines)
+    lille, amiens = (reference.outlines(date(2013, 1, 1))[code].rings[0] for code in ("09", "20"))
+    assert len(set(lille) & set(amiens)) > 20
+
+
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """A country of one académie and two départements, one of them without a known commune centre."""
@@ -272,6 +281,10 @@ def source(tmp_path: Path) -> Path:
         ],
         "chiffres-publies.csv": [("national", "FR", "2013", "plateformes PSAD", "3")],
     }
+    for name in ("academies-avant-2020.geojson", "academies.geojson"):
+        square = [[[5.0, 46.0], [6.0, 46.0], [6.0, 47.0001], [5.99999, 47.0], [5.0, 46.0]]]
+        feature = {"properties": {"code": "01"}, "geometry": {"type": "Polygon", "coordinates": square}}
+        (folder / name).write_text(json.dumps({"features": [feature]}), encoding="utf-8")
     for name, rows in tables.items():
         with (folder / name).open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([FILES[name], *rows])
@@ -282,7 +295,7 @@ def test_the_build_gives_the_same_tables_from_the_same_source(source: Path, tmp_
     first, second = tmp_path / "first", tmp_path / "second"
     written = [path.relative_to(first) for path in build(source, first)]
     build(source, second)
-    assert len(written) == 9
+    assert len(written) == 10
     assert [(first / path).read_bytes() for path in written] == [(second / path).read_bytes() for path in written]
 
 
@@ -300,6 +313,7 @@ def test_the_build_reshapes_the_source(source: Path, tmp_path: Path) -> None:
     assert (cfa.lat, cfa.lon, cfa.open_licence) == (46.2, 5.0, False)
     assert lycee is not None
     assert (lycee.departement, lycee.commune) == ("02", None)
+    assert built.outlines(date(2013, 1, 1))["01"].rings == (((5.0, 46.0), (6.0, 46.0), (6.0, 47.0), (5.0, 46.0)),)
     offers = {(solution.kind, solution.uai) for solution in built.solutions()}
     assert {("school", "0010001W"), ("apprenticeship", "0010002X"), ("mission_locale", None)} <= offers
     assert next(s.sector for s in built.solutions() if s.uai == "0010002X") == "23"
