@@ -200,6 +200,16 @@ _REPORTING: Final = (
         "`code` names a unit that the levels in `by` do not have.",
         "Use one of those that `detail` suggests.",
     ),
+    Code(
+        "not_your_academie",
+        "The reader may not write for this académie.",
+        "Ask its own staff or national staff; `FOQUALE_READER` says for whom the service answers.",
+    ),
+    Code(
+        "version_moved",
+        "Another version holds than `expected_version`: somebody was quicker.",
+        "Read it, then send the `expected_version` that `version` names.",
+    ),
     Code("build_running", "A rebuild or verification of the projection is running.", "Wait for its end, then begin."),
     Code("unknown_build", "There is no such rebuild or verification.", "Begin one: POST /v1/projection/rebuilds."),
     Code(

@@ -10,6 +10,11 @@ from services.reporting.definitions import registry
 from services.reporting.front import Front
 from services.reporting.generations import Entry, Generation
 from services.reporting.handlers import Facts, FactsConsumer, Registrations, live
+from services.reporting.objectives import api as objectives_api
+from services.reporting.objectives import store as objectives_store
+from services.reporting.objectives import targets
+from services.reporting.objectives.objectives import Objectives
+from services.reporting.objectives.store import Versions
 from services.reporting.readers import reader
 from services.reporting.rebuild import BuildConsumer
 from services.reporting.settings import ReportingSettings
@@ -56,7 +61,9 @@ REGISTRATIONS: Registrations = {NetworkRegistered: "networks", PlatformRegistere
 def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) -> FastAPI:
     """Reporting's ASGI application."""
     settings = settings or ReportingSettings()
-    service = Service(settings, collections=store.COLLECTIONS, indexes=store.INDEXES, clock=clock)
+    collections = (*store.COLLECTIONS, *objectives_store.COLLECTIONS)
+    indexes = (*store.INDEXES, *objectives_store.INDEXES)
+    service = Service(settings, collections=collections, indexes=indexes, clock=clock)
     topics = {settings.topic(name): name for name in TOPICS}
 
     async def prepare_generations() -> None:
@@ -91,7 +98,10 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
         answer_age_s=settings.answer_age_s,
         reader=reader(settings.reader),
     )
-    application = service.app("reporting", [api.router(answers), projection_api.router(builds)])
+    objectives = Objectives(Versions(service.mongo, settings.answer_age_s), answers, load(), targets.read())
+    application = service.app(
+        "reporting", [api.router(answers), projection_api.router(builds), objectives_api.router(objectives)]
+    )
     application.add_middleware(Front, answers=answers)
     return application
 

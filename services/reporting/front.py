@@ -54,13 +54,13 @@ def condition(headers: list[Header]) -> bytes | None:
 def reply(answer: Answer, if_none_match: bytes | None) -> tuple[int, list[Header], bytes]:
     """Status, headers and body: 304 without a body where the caller has the same already."""
     headers = [(b"etag", answer.etag), (b"cache-control", b"no-cache")]
-    if if_none_match is not None and _has(if_none_match, answer.etag):
+    if if_none_match is not None and has(if_none_match, answer.etag):
         return 304, headers, b""
     length = b"%d" % len(answer.body)
     return 200, [(b"content-type", b"application/json"), (b"content-length", length), *headers], answer.body
 
 
-def _has(if_none_match: bytes, etag: bytes) -> bool:
-    """Compared weakly, as RFC 9110 has it for this header."""
+def has(if_none_match: bytes, etag: bytes) -> bool:
+    """Whether the caller has it: compared weakly, as RFC 9110 has it for this header."""
     tags = [tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b",")]
     return etag.removeprefix(b"W/") in tags or tags == [b"*"]
