@@ -172,7 +172,7 @@ class BatchConsumer(ABC):
         if not refused:
             return
         kept = [item for item in refused if self._may_keep(item.record)]
-        await dead_letters.keep(self._mongo, kept, self._uow.clock(), first_retry_s=self.first_retry_s)
+        await dead_letters.keep(self._uow, kept, first_retry_s=self.first_retry_s)
         for item in refused:
             self._metrics.event("unreadable", "dead")
             log.warning(

@@ -11,11 +11,11 @@ from datetime import timedelta
 import structlog
 
 from shared import dead_letters
-from shared.clock import Clock
 from shared.consumer import BatchConsumer, comes_again
-from shared.mongo import Document, Mongo
+from shared.mongo import Document
 from shared.observability import describe
 from shared.settings import ServiceSettings
+from shared.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
@@ -26,12 +26,13 @@ class DeadLetterRetries:
     """Retries one service's dead letters; `consumers` by the topic they read. Any number of replicas may do it."""
 
     def __init__(
-        self, mongo: Mongo, consumers: Mapping[str, BatchConsumer], settings: ServiceSettings, clock: Clock
+        self, unit_of_work: UnitOfWork, consumers: Mapping[str, BatchConsumer], settings: ServiceSettings
     ) -> None:
-        self._mongo = mongo
+        self._uow = unit_of_work
+        self._mongo = unit_of_work.mongo
         self._consumers = consumers
         self._settings = settings
-        self._clock = clock
+        self._clock = unit_of_work.clock
 
     async def run(self) -> None:
         """Try what is due, for as long as the service runs."""
@@ -60,10 +61,9 @@ class DeadLetterRetries:
             reason[0] != dead_letters.MAY_HEAL or self._tries(row) >= self._settings.retry_most
         )
         await dead_letters.mark(
-            self._mongo,
+            self._uow,
             row["_id"],
             reason=reason,
-            now=self._clock(),
             by="schedule",
             **({"next_try_at": None} if ends else {}),
         )

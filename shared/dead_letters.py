@@ -1,16 +1,21 @@
 """Dead letters: records that could not be read or applied, kept by the service that could not, and replayable.
 
 What may heal (a handler that failed) is tried again by a schedule (`dead_letter_retries.py`); `next_try_at` says when.
+That one is kept, and that one is settled, is published in the same transaction (`shared.events.dead_letters`).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, Literal
 
+from shared.crash_points import pass_by
 from shared.envelope import Record
-from shared.mongo import Document, Index, Mongo, Session
+from shared.events.dead_letters import KEPT, SETTLED
+from shared.mongo import Document, Index, Mongo
+from shared.unit_of_work import Tx, UnitOfWork
 
 COLLECTION = "dead_letters"
 INDEXES = (
@@ -22,6 +27,9 @@ MAY_HEAL: Final = "not_applicable"
 """The code of what a handler failed at, for no reason of its own: the one that is worth another try."""
 
 By = Literal["person", "schedule"]
+
+_KEPT_AT_ONCE: Final = 100
+_OF_DEAD_LETTERS: Final = b".dead-letter-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +73,19 @@ def identifier(record: Record) -> str:
     return f"{record.topic}.{record.partition}.{record.offset}.{digest}"
 
 
-async def keep(
-    mongo: Mongo,
-    refused: Sequence[Refused],
-    now: datetime,
-    session: Session | None = None,
-    *,
-    first_retry_s: float | None = None,
-) -> None:
+async def keep(unit_of_work: UnitOfWork, refused: Sequence[Refused], *, first_retry_s: float | None = None) -> None:
     """Store the records with their reasons; one already kept stays as it is. What may heal is tried after the pause."""
-    first_try_at = None if first_retry_s is None else now + timedelta(seconds=first_retry_s)
+    for start in range(0, len(refused), _KEPT_AT_ONCE):
+        some = refused[start : start + _KEPT_AT_ONCE]
+        await unit_of_work.run(partial(_keep, refused=some, first_retry_s=first_retry_s), reach=pass_by)
+
+
+async def _keep(tx: Tx, *, refused: Sequence[Refused], first_retry_s: float | None) -> None:
+    first_try_at = None if first_retry_s is None else tx.now + timedelta(seconds=first_retry_s)
     for item in refused:
-        record = item.record
-        await mongo[COLLECTION].update_one(
-            {"_id": identifier(record)},
+        record, dead_letter_id = item.record, identifier(item.record)
+        kept = await tx[COLLECTION].update_one(
+            {"_id": dead_letter_id},
             {
                 "$setOnInsert": {
                     "topic": record.topic,
@@ -90,7 +97,7 @@ async def keep(
                     "code": item.code,
                     "message": item.message,
                     "state": "waiting",
-                    "kept_at": now,
+                    "kept_at": tx.now,
                     "replays": 0,
                     "last_try_at": None,
                     "next_try_at": first_try_at if item.may_heal else None,
@@ -98,8 +105,16 @@ async def keep(
                 }
             },
             upsert=True,
-            session=session,
+            session=tx.session,
         )
+        event = KEPT.get(tx.service)
+        if event is not None and kept.upserted_id is not None and not _is_of_dead_letters(record.headers):
+            tx.emit(event(on=tx.now.date(), dead_letter_id=dead_letter_id, topic=record.topic, code=item.code))
+
+
+def _is_of_dead_letters(headers: Iterable[Sequence[Any]]) -> bool:
+    """Whether a record tells of a dead letter: nothing is told of such, or two services could go on for ever."""
+    return any(name.lower() == "ce_type" and _OF_DEAD_LETTERS in bytes(content or b"") for name, content in headers)
 
 
 async def page(mongo: Mongo, wanted: Filter, *, cursor: str | None, limit: int) -> tuple[list[Document], str | None]:
@@ -128,13 +143,13 @@ async def waiting(mongo: Mongo) -> dict[str, tuple[int, datetime]]:
 
 
 async def mark(
-    mongo: Mongo, dead_letter_id: str, *, reason: tuple[str, str] | None, now: datetime, by: By, next_try_at: Any = ...
+    unit_of_work: UnitOfWork, dead_letter_id: str, *, reason: tuple[str, str] | None, by: By, next_try_at: Any = ...
 ) -> None:
     """Write down how a try went: None when the record is applied, else the code and message of why not.
 
     Without `next_try_at` the schedule stays as it is.
     """
-    changes: Document = {"last_try_at": now}
+    changes: Document = {}
     if reason is None:
         changes |= {"state": "replayed", "replayed_by": by, "next_try_at": None}
     else:
@@ -143,7 +158,22 @@ async def mark(
             changes["next_try_at"] = next_try_at
     # One that somebody else has replayed meanwhile stays so.
     query = {"_id": dead_letter_id} if reason is None else {"_id": dead_letter_id, "state": "waiting"}
-    await mongo[COLLECTION].update_one(query, {"$inc": {"replays": 1}, "$set": changes})
+    await unit_of_work.run(partial(_mark, query=query, changes=changes, by=by), reach=pass_by)
+
+
+async def _mark(tx: Tx, *, query: Document, changes: Document, by: By) -> None:
+    before: Document | None = await tx[COLLECTION].find_one_and_update(
+        query,
+        {"$inc": {"replays": 1}, "$set": {"last_try_at": tx.now, **changes}},
+        projection={"value": 0},
+        session=tx.session,
+    )
+    event = SETTLED.get(tx.service)
+    if event is None or before is None or "state" not in changes or before["state"] != "waiting":
+        return
+    if not _is_of_dead_letters(before["headers"]):
+        told = {name: before[name] for name in ("topic", "code")}
+        tx.emit(event(on=tx.now.date(), dead_letter_id=before["_id"], by=by, **told))
 
 
 def record_of(row: Document) -> Record:

@@ -11,12 +11,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared import dead_letters
-from shared.clock import Clock
 from shared.consumer import BatchConsumer
 from shared.dead_letters import Filter
 from shared.http import Cursor, Input, Limit, Moment, Page
 from shared.mongo import Document, Mongo
 from shared.problems import Problem
+from shared.unit_of_work import UnitOfWork
 
 State = Literal["waiting", "replayed"]
 Code = Annotated[str | None, Field(max_length=64)]
@@ -61,11 +61,11 @@ class ReplayRequest(Input):
         return Filter(self.state, self.code, self.topic, self.since, self.until)
 
 
-def router(mongo: Mongo, consumers: Mapping[str, BatchConsumer], clock: Clock) -> APIRouter:
+def router(unit_of_work: UnitOfWork, consumers: Mapping[str, BatchConsumer]) -> APIRouter:
     """`consumers` by the topic they read: a dead letter is replayed by the one that could not apply it."""
     routes = APIRouter(tags=["dead letters"])
-    _add_views(routes, mongo)
-    _add_replays(routes, mongo, consumers, clock)
+    _add_views(routes, unit_of_work.mongo)
+    _add_replays(routes, unit_of_work, consumers)
     return routes
 
 
@@ -105,14 +105,16 @@ def _add_views(routes: APIRouter, mongo: Mongo) -> None:
         return Response(bytes(row["value"]), media_type="application/octet-stream")
 
 
-def _add_replays(routes: APIRouter, mongo: Mongo, consumers: Mapping[str, BatchConsumer], clock: Clock) -> None:
+def _add_replays(routes: APIRouter, unit_of_work: UnitOfWork, consumers: Mapping[str, BatchConsumer]) -> None:
+    mongo = unit_of_work.mongo
+
     async def replay(row: Document) -> tuple[str, str] | None:
         """Apply it again; None when that went through, else the code and message of why not."""
         consumer = consumers.get(row["topic"])
         if consumer is None:
             return "topic_not_read", f"this service no longer reads {row['topic']}"
         reason = await consumer.replay(dead_letters.record_of(row))
-        await dead_letters.mark(mongo, row["_id"], reason=reason, now=clock(), by="person")
+        await dead_letters.mark(unit_of_work, row["_id"], reason=reason, by="person")
         return reason
 
     @routes.post("/v1/dead-letters/replay")

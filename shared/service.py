@@ -5,10 +5,12 @@ import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
+from socket import socket
 from time import monotonic
-from typing import Any
+from types import FrameType
+from typing import Any, Final
 
 import structlog
 import uvicorn
@@ -49,6 +51,7 @@ _COLLECTIONS = (
 _INDEXES = (*OUTBOX_INDEXES, *INBOX_INDEXES, *commands.INDEXES, *dead_letters.INDEXES, *journal.INDEXES)
 _START_PATIENCE_S = 60.0
 _TIDY_EVERY_S = 5.0
+_NOT_STARTED: Final = 3
 
 
 class Service:
@@ -73,6 +76,8 @@ class Service:
         self.unit_of_work.on_events(self.relay.wake)
         self.journal = Journal(self.mongo, self.relay.wake, clock=clock)
         self.vigil = Vigil(self.bus, self.metrics, every_s=settings.watch_every_s, stall_s=settings.stall_after_s)
+        self.ending = asyncio.Event()
+        """Set as soon as the process is told to end: what answers for as long as somebody listens ends then."""
         self._collections = (*_COLLECTIONS, *collections)
         self._indexes = (*_INDEXES, *indexes)
         self._topics: set[str] = set()
@@ -131,7 +136,7 @@ class Service:
         http.install(app)
         for router in routers:
             app.include_router(router)
-        app.include_router(dead_letters_api.router(self.mongo, self._consumers, self.clock))
+        app.include_router(dead_letters_api.router(self.unit_of_work, self._consumers))
         app.include_router(journal_api.router(self.journal))
         app.include_router(http.health_router(self._live, self._ready))
         app.include_router(http.metrics_router(self.metrics.registry, self._refresh_metrics))
@@ -153,13 +158,14 @@ class Service:
             await self._patiently("first steps", step)
         await self._patiently("bus", self.bus.start)
         await self.relay.start()
-        retries = DeadLetterRetries(self.mongo, self._consumers, self.settings, self.clock)
+        retries = DeadLetterRetries(self.unit_of_work, self._consumers, self.settings)
         steps: list[Step] = [self.vigil.run, retries.run, _tidy, *self._background]
         background = [asyncio.create_task(self._keep_going(step)) for step in steps]
         log.info("started", service=self.settings.service, port=self.settings.port)
         try:
             yield
         finally:
+            self.ending.set()
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
@@ -252,7 +258,7 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
     configure_logging(settings.log_level, as_json=settings.log_json)
     # uvicorn raises the signal again once all is stopped, and a process that ended as it was told to would look killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -260,3 +266,26 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         access_log=False,
         timeout_graceful_shutdown=int(settings.graceful_timeout_s),
     )
+    server = _Server(config, app.state.service.ending)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(_NOT_STARTED)
+
+
+class _Server(uvicorn.Server):
+    """Sets `ending` as soon as it is told to end: itself it waits until the last answer is sent."""
+
+    def __init__(self, config: uvicorn.Config, ending: asyncio.Event) -> None:
+        super().__init__(config)
+        self._ending = ending
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def serve(self, sockets: list[socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ending.set)  # this is a signal's handler

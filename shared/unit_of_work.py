@@ -17,6 +17,7 @@ UNPUBLISHED: Final = "unpublished"
 """Notes of which events no broker has yet: `_id` (the first of them), `events` (identifiers, in order), `at`."""
 
 _EVENTS_OF_A_NOTE: Final = 100
+_SOURCE: Final = "/foquale/"
 
 OUTBOX_INDEXES = (Index("outbox", "journal", (("topic", 1), ("_id", 1))),)
 
@@ -33,6 +34,11 @@ class Tx:
 
     def __getitem__(self, collection: str) -> Collection:
         return self.mongo[collection]
+
+    @property
+    def service(self) -> str:
+        """The service whose transaction it is."""
+        return self.source.removeprefix(_SOURCE)
 
     def emit(self, *events: Event, trace: str | None = None) -> None:
         """Publish the events, if and only if the transaction commits. `trace`: of another work than the one in hand."""
@@ -61,7 +67,7 @@ class UnitOfWork:
 
     def __init__(self, mongo: Mongo, service: str, *, clock: Clock = utc_now, reach: Reach = pass_by) -> None:
         self.mongo = mongo
-        self.source = f"/foquale/{service}"
+        self.source = f"{_SOURCE}{service}"
         self.clock = clock
         self.reach = reach
         self._wake: list[Callable[[], None]] = []
@@ -70,8 +76,14 @@ class UnitOfWork:
         """Call `wake` after each commit that emitted something."""
         self._wake.append(wake)
 
-    async def run(self, work: Callable[[Tx], Awaitable[T]], *, deadline_s: float = 30.0) -> T:
-        """Run `work` in one transaction. It may run again after a conflict: nothing outside `Tx` may change in it."""
+    async def run(
+        self, work: Callable[[Tx], Awaitable[T]], *, deadline_s: float = 30.0, reach: Reach | None = None
+    ) -> T:
+        """Run `work` in one transaction. It may run again after a conflict: nothing outside `Tx` may change in it.
+
+        `reach` instead of the service's own: the points of a transaction are those of its effects, not of its books.
+        """
+        reach = reach or self.reach
         emitted = False
 
         async def attempt(session: Session) -> T:
@@ -82,11 +94,11 @@ class UnitOfWork:
                 await self.mongo.insert("outbox", tx.emitted, session)
                 await self.mongo.insert(UNPUBLISHED, tx.notes(), session)
             emitted = bool(tx.emitted)
-            self.reach(Point.TRANSACTION_WRITTEN)
+            reach(Point.TRANSACTION_WRITTEN)
             return result
 
         result = await self.mongo.transaction(attempt, deadline_s=deadline_s)
-        self.reach(Point.TRANSACTION_COMMITTED)
+        reach(Point.TRANSACTION_COMMITTED)
         if emitted:
             for wake in self._wake:
                 wake()

@@ -22,15 +22,18 @@ TOPIC_NOTES: Final[Mapping[str, tuple[str, str]]] = {
         "Rows of SIEI lists. The only topic that carries identity, so it is kept for a short time.",
         "source and source_row of the row",
     ),
-    "referral.events": ("A youth's way from the list to the interview, without identity.", "youth_id"),
+    "referral.events": (
+        "A youth's way from the list to the interview, without identity; what became of lists and disputes.",
+        "youth_id, or the list or dispute that the event is about",
+    ),
     "catalogue.events": (
         "Networks, platforms and solutions, and the offers that hold a seat.",
         "youth_id, or the network, platform or solution that the event is about",
     ),
     "tracking.events": ("Answers to offers, contracts FQE, and what becomes of them.", "youth_id"),
-    "reporting.events": ("Reserved for what reporting publishes. No event yet.", "académie code"),
+    "reporting.events": ("That an académie's bilan is frozen, or corrected.", "académie code"),
 }
-"""What a topic is for, and its records' key."""
+"""What a topic is for, and its records' key; the key of what a service says of a dead letter is the dead letter."""
 
 HEADERS: Final[dict[str, Any]] = {
     "type": "object",

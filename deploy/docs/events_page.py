@@ -130,9 +130,10 @@ def _type(schema: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if schema["type"] == "array":
         return f"list of {_type(schema['items'])}"
-    if isinstance(schema["type"], list):
-        return " or ".join(_NAMES[name] for name in schema["type"])
-    return _NAMES[schema.get("format", schema["type"])]
+    if "additionalProperties" in schema:
+        return f"{_type(schema['additionalProperties'])} by code"
+    names = schema["type"] if isinstance(schema["type"], list) else [schema.get("format", schema["type"])]
+    return " or ".join(_NAMES[name] for name in names)
 
 
 _NAMES = {

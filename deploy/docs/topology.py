@@ -24,6 +24,7 @@ from shared.events import (
     SolutionUpdated,
     SolutionWithdrawn,
 )
+from shared.events.dead_letters import SERVICE_OF, DeadLetterKept
 from shared.reference import load
 
 SERVICES: Final = ("referral", "catalogue", "tracking", "reporting")
@@ -88,7 +89,10 @@ def _emitting(root: Path, event: type[Event]) -> Emitting:
     service = event.TOPIC.removesuffix(".events")
     if service not in SERVICES:
         return Emitting(UPSTREAM, event, ())
-    makers = used_in(root, f"services/{service}", event.__name__)
+    if event in SERVICE_OF:  # what all services say in the same way
+        makers = used_in(root, "shared", "KEPT" if issubclass(event, DeadLetterKept) else "SETTLED")
+    else:
+        makers = used_in(root, f"services/{service}", event.__name__)
     if not makers:
         raise LookupError(f"nothing in {service} makes a {event.__name__}")
     return Emitting(service, event, tuple(makers))
@@ -108,7 +112,11 @@ def _tables() -> dict[str, Mapping[Any, Callable[..., Any]]]:
         "referral": _referral(),
         "catalogue": catalogue.TABLE,
         "tracking": tracking.TABLE,
-        "reporting": {**reporting.FACTS, **dict.fromkeys(reporting.REGISTRATIONS, FactsConsumer)},
+        "reporting": {
+            **reporting.FACTS,
+            **dict.fromkeys(reporting.REGISTRATIONS, FactsConsumer),
+            **reporting.NOTES,
+        },
     }
 
 

@@ -13,10 +13,13 @@ from services.referral.eligibility import Known, Rejected, Row, judge
 from services.referral.inputs import Came, Contact, Dismissal, Interview, Resolution, Transfer
 from services.referral.intake import Intake, Taken
 from services.referral.settings import ReferralSettings
+from services.referral.tallies import Origin, refusal, taken_in
+from shared.clock import random_id
 from shared.consumer import Received, SomeUnapplicable, Unapplicable
 from shared.events import (
     ContractEnded,
     ContractSigned,
+    DisputeSettled,
     InterviewDone,
     NetworkRegistered,
     PlatformRegistered,
@@ -64,9 +67,12 @@ class Handlers:
             raise SomeUnapplicable(malformed)
         for event, judged in rejected:
             await self.note_rejection(tx, event.envelope.id, event.data.values(), judged)
+        taken: list[Taken] = []
         for start in range(0, len(rows), self.settings.rows_per_transaction):
-            await self.intake.take(tx, rows[start : start + self.settings.rows_per_transaction])
+            taken += await self.intake.take(tx, rows[start : start + self.settings.rows_per_transaction])
         await self.begin_campaigns(tx, rows)
+        refusals = [refusal(event.data.values(), judged.code) for event, judged in rejected]
+        tx.emit(*taken_in(_of_events(tx), rows, taken, refusals))
 
     async def begin_campaigns(self, tx: Tx, rows: Sequence[Row]) -> None:
         """Note the latest campaign: the unreachable of earlier ones are to be contacted again."""
@@ -176,8 +182,11 @@ class Handlers:
         """Rows sent over HTTP as events (identifier, fields): what became of each."""
         judged = [(event_id, values, self.judge(values, tx.now.date())) for event_id, values in events]
         rows = [row for _, _, row in judged if isinstance(row, Row)]
-        taken = iter(await self.intake.take(tx, rows))
+        outcomes = await self.intake.take(tx, rows)
         await self.begin_campaigns(tx, rows)
+        refusals = [refusal(values, row.code) for _, values, row in judged if isinstance(row, Rejected)]
+        tx.emit(*taken_in(_of_events(tx), rows, outcomes, refusals))
+        taken = iter(outcomes)
         results: list[tuple[str, Rejected | Taken]] = []
         for event_id, values, row in judged:
             if isinstance(row, Row):
@@ -285,6 +294,7 @@ class Handlers:
             {"$set": {"state": "resolved", "decision": body.decision, "youth_id": youth_id, "resolved_at": tx.now}},
             session=tx.session,
         )
+        tx.emit(DisputeSettled(dispute_id=dispute_id, on=tx.now.date(), source=row.source, decision=body.decision))
         return {"dispute_id": dispute_id, "decision": body.decision, "youth_id": youth_id}
 
     async def _youth(self, tx: Tx, youth_id: str) -> Youth:
@@ -292,3 +302,7 @@ class Handlers:
         if youth is None:
             raise Problem(404, "unknown_youth", f"there is no youth {youth_id!r}; find him in GET /v1/youths")
         return youth
+
+
+def _of_events(tx: Tx) -> Origin:
+    return Origin(tx.now.date(), random_id(), "events")

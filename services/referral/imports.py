@@ -13,6 +13,7 @@ from datetime import date, timedelta
 
 from services.referral.eligibility import Rejected, Row
 from services.referral.handlers import Handlers
+from services.referral.tallies import Origin, Refusal, refusal, taken_in
 from shared.mongo import Document, DuplicateKeyError, Mongo
 from shared.problems import Problem
 from shared.siei_csv import COLUMNS, BrokenRow, HeaderError, RawRow, SieiReader
@@ -31,7 +32,7 @@ class _Chunk:
     rows: list[Row] = field(default_factory=list)
     errors: list[Document] = field(default_factory=list)
     warnings: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
+    refusals: list[Refusal] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.rows) + len(self.errors)
@@ -137,7 +138,7 @@ class Imports:
             chunk.rows.append(judged)
             chunk.warnings.update(judged.warnings)
         else:
-            chunk.rejected[judged.code] += 1
+            chunk.refusals.append(refusal(raw.values, judged.code))
             chunk.errors.append(_error(import_id, raw.line, judged))
 
     def _judge(self, raw: RawRow | BrokenRow, today: date) -> Row | Rejected:
@@ -148,10 +149,13 @@ class Imports:
 
     async def _write(self, import_id: str, chunk: _Chunk) -> None:
         async def work(tx: Tx) -> None:
-            taken: Counter[str] = Counter(result.outcome for result in await self._handlers.intake.take(tx, chunk.rows))
+            taken = await self._handlers.intake.take(tx, chunk.rows)
             await self._handlers.begin_campaigns(tx, chunk.rows)
-            counts: dict[str, int] = {"rows": len(chunk), **taken}
-            counts |= {f"rejected.{code}": count for code, count in chunk.rejected.items()}
+            origin = Origin(tx.now.date(), import_id, "list")
+            tx.emit(*taken_in(origin, chunk.rows, taken, chunk.refusals))
+            counts: dict[str, int] = {"rows": len(chunk), **Counter(result.outcome for result in taken)}
+            rejected = Counter(each.code for each in chunk.refusals)
+            counts |= {f"rejected.{code}": count for code, count in rejected.items()}
             counts |= {f"warnings.{code}": count for code, count in chunk.warnings.items()}
             await tx["imports"].update_one(
                 {"_id": import_id}, {"$inc": counts, "$set": {"beat_at": tx.now}}, session=tx.session

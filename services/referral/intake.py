@@ -14,7 +14,7 @@ from services.referral.directory import Directory
 from services.referral.domain import Youth, detected, new_youth, see_again
 from services.referral.eligibility import Row
 from services.referral.matching import Dispute, SameAs, decide
-from shared.events import Event
+from shared.events import DisputeOpened, Event
 from shared.unit_of_work import Tx
 
 Outcome = Literal["accepted", "matched", "disputed", "repeated"]
@@ -72,7 +72,7 @@ class Intake:
         self._new_id = new_id
 
     async def take(self, tx: Tx, rows: Sequence[Row]) -> list[Taken]:
-        """Take rows in, in their order. Emits what is to be published; a dispute publishes nothing."""
+        """Take rows in, in their order. Emits what is to be published; of who is in dispute, nothing."""
         if not rows:
             return []
         await self._directory.read(tx)
@@ -161,7 +161,9 @@ class Intake:
                 ],
                 session=tx.session,
             )
-        tx.emit(*batch.events)
+        on = tx.now.date()
+        opened = (DisputeOpened(dispute_id=dispute_id, on=on, source=row.source) for dispute_id, row, _ in disputes)
+        tx.emit(*batch.events, *opened)
 
     async def _reload_unread_claims(self, tx: Tx, batch: _Batch) -> None:
         unread = batch.touched_claims - batch.asked_claims

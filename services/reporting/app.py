@@ -15,6 +15,8 @@ from services.reporting.objectives import store as objectives_store
 from services.reporting.objectives import targets
 from services.reporting.objectives.objectives import Objectives
 from services.reporting.objectives.store import Versions
+from services.reporting.quality import notes
+from services.reporting.quality.notes import Notes
 from services.reporting.readers import reader
 from services.reporting.rebuild import BuildConsumer
 from services.reporting.settings import ReportingSettings
@@ -22,15 +24,24 @@ from services.reporting.units import Units
 from services.reporting.upkeep import Folding, LostLogs
 from shared.clock import Clock, utc_now
 from shared.events import (
+    CatalogueDeadLetterKept,
+    CatalogueDeadLetterSettled,
     ContactAttempted,
     ContractEnded,
     ContractSigned,
+    DisputeOpened,
+    DisputeSettled,
     DropoutDetected,
     DropoutDismissed,
     InterviewDone,
+    ListTakenIn,
     NetworkRegistered,
     PlacementOffered,
     PlatformRegistered,
+    ReferralDeadLetterKept,
+    ReferralDeadLetterSettled,
+    TrackingDeadLetterKept,
+    TrackingDeadLetterSettled,
     TrainingStarted,
     YouthTransferred,
 )
@@ -57,6 +68,18 @@ _YOUTHS_OF_A_BUILD = 100_000
 
 REGISTRATIONS: Registrations = {NetworkRegistered: "networks", PlatformRegistered: "platforms"}
 
+NOTES: Notes = {
+    ListTakenIn: notes.list_taken_in,
+    DisputeOpened: notes.dispute_opened,
+    DisputeSettled: notes.dispute_settled,
+    ReferralDeadLetterKept: notes.dead_letter_kept,
+    ReferralDeadLetterSettled: notes.dead_letter_settled,
+    CatalogueDeadLetterKept: notes.dead_letter_kept,
+    CatalogueDeadLetterSettled: notes.dead_letter_settled,
+    TrackingDeadLetterKept: notes.dead_letter_kept,
+    TrackingDeadLetterSettled: notes.dead_letter_settled,
+}
+
 
 def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) -> FastAPI:
     """Reporting's ASGI application."""
@@ -71,7 +94,13 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
 
     service.before_start(prepare_generations)
     consumer = FactsConsumer(
-        service.unit_of_work, FACTS, REGISTRATIONS, service.metrics, live(), youths=settings.facts_in_memory
+        service.unit_of_work,
+        FACTS,
+        REGISTRATIONS,
+        service.metrics,
+        live(),
+        youths=settings.facts_in_memory,
+        notes=NOTES,
     )
     service.attach(TOPICS, consumer, ahead=settings.batches_ahead)
 
@@ -112,4 +141,6 @@ def _consumer_of(service: Service, generation: Generation) -> BuildConsumer:
     async def into(_tx: Tx) -> Entry:
         return Entry(generation, slot=-1, number=0)  # of no slot: nobody follows it while it is being built
 
-    return BuildConsumer(service.unit_of_work, FACTS, REGISTRATIONS, Metrics("build"), into, youths=_YOUTHS_OF_A_BUILD)
+    return BuildConsumer(
+        service.unit_of_work, FACTS, REGISTRATIONS, Metrics("build"), into, youths=_YOUTHS_OF_A_BUILD, notes=NOTES
+    )

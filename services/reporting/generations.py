@@ -1,7 +1,7 @@
 """Which collections hold the live projection, so that another may be built beside it and take its place in one step.
 
-A *generation* is a whole projection: facts, changes, cells, positions, names. Generation 1 has their plain names, a
-later one has its number behind them.
+A *generation* is a whole projection: facts, changes, cells, positions, names, notes. Generation 1 has their plain
+names, a later one has its number behind them.
 
     slots   32 documents that all say the same: `generation`, the live one; and, while a switch is near, `held_until`
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from services.reporting.quality.notes import COLLECTIONS as NOTES
 from shared.consumer import NotYet
 from shared.mongo import DuplicateKeyError, Index, Mongo, Session
 from shared.unit_of_work import Tx
@@ -28,7 +29,7 @@ CELLS: Final = "cells"
 SHARDS: Final = "shards"
 GROWTHS: Final = "growths"
 NAMES: Final = ("networks", "platforms")
-PROJECTION: Final = (FACTS, CHANGES, POSITIONS, CELLS, SHARDS, GROWTHS, *NAMES)
+PROJECTION: Final = (FACTS, CHANGES, POSITIONS, CELLS, SHARDS, GROWTHS, *NAMES, *NOTES)
 
 _NUMBER_OF_SLOTS: Final = 32
 _LEADER: Final = 0

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
+from typing import Final
 
 import structlog
 
@@ -23,6 +24,7 @@ from services.reporting.generations import Entry, Generation
 from services.reporting.measures import LEAF_SHIFT
 from services.reporting.memory import Memory
 from services.reporting.projection import Leaf, ToFact
+from services.reporting.quality.notes import Note, Notes
 from services.reporting.reading import IGNORED, Gathered, Reading
 from services.reporting.shards import shards_of
 from shared.clock import random_id
@@ -41,6 +43,7 @@ log = structlog.get_logger(__name__)
 Facts = Mapping[type[YouthEvent], ToFact]
 Registration = NetworkRegistered | PlatformRegistered
 Registrations = Mapping[type[Registration], str]
+NO_NOTES: Final[Notes] = {}
 
 _TRIES = 50
 _YOUTHS_AT_A_TIME = 500
@@ -55,6 +58,7 @@ class _Batches:
 
     says: Gathered = field(default_factory=Gathered)
     registered: dict[str, dict[str, Registration]] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     readable: list[bool] = field(default_factory=list)
@@ -63,8 +67,9 @@ class _Batches:
 
 
 class FactsConsumer(BatchConsumer):
-    """Applies batches to the facts (`facts`: event -> what it says of its youth) and to the collections of names
-    (`registrations`: event -> collection), all of the generation that `into` enters in the transaction.
+    """Applies batches to the facts (`facts`: event -> what it says of its youth), to the collections of names
+    (`registrations`: event -> collection) and to what is kept beside them (`notes`: event -> what is kept of it), all
+    of the generation that `into` enters in the transaction.
 
     `on_batch` may be called again before it has returned: it reads at once, and writes in turn. `youths` bounds how
     many facts are kept in memory.
@@ -79,12 +84,14 @@ class FactsConsumer(BatchConsumer):
         into: Callable[[Tx], Awaitable[Entry]],
         *,
         youths: int,
+        notes: Notes = NO_NOTES,
     ) -> None:
-        super().__init__(unit_of_work, [*facts, *registrations], metrics)
+        super().__init__(unit_of_work, [*facts, *registrations, *notes], metrics)
         self._into = into
         self._facts = facts
         self._registrations = registrations
-        self._reading = Reading()
+        self._notes = notes
+        self._reading = Reading(notes)
         self._memory = Memory(youths)
         self._leaves: dict[Leaf | None, int] = {}
         self._bases: dict[Owner | None, int] = {}
@@ -146,6 +153,8 @@ class FactsConsumer(BatchConsumer):
             elif isinstance(data, NetworkRegistered | PlatformRegistered):
                 newest = into.registered.setdefault(self._registrations[type(data)], {})
                 _newer(newest, data)
+            else:
+                into.notes.append(self._notes[type(data)](data, envelope.id))
             says.counts[data.TYPE] += 1
             place = record.topic, record.partition
             if place in says.positions:
@@ -190,7 +199,7 @@ class FactsConsumer(BatchConsumer):
     async def _keep(self, batches: _Batches) -> None:
         """Write it, in one transaction; again where another replica has written to the same youths."""
         says, memory = batches.says, self._memory
-        if not (says.youths or batches.registered or says.positions):
+        if not (says.youths or batches.registered or batches.notes or says.positions):
             return
         if memory.generation is None:
             memory.begin(await generations.live(self._mongo))
@@ -252,6 +261,7 @@ class FactsConsumer(BatchConsumer):
         for collection, newest in batches.registered.items():
             registered = await store.register(tx, of, collection, newest)
             names |= registered if collection == "networks" else {}
+        await store.note(tx, of, batches.notes)
         await store.move(tx, of, says.positions)
         await store.add_changes(tx, entry, of_sums(list(self._leaves), sums), says.positions, names)
 
@@ -355,6 +365,7 @@ def _add(batches: _Batches, mine: _Batches) -> None:
         newest = batches.registered.setdefault(collection, {})
         for registration in registrations.values():
             _newer(newest, registration)
+    batches.notes += mine.notes
     batches.refused += mine.refused
     batches.records += mine.records
     batches.readable += mine.readable

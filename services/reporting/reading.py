@@ -25,6 +25,7 @@ from shared.events import (
     ContractSigned,
     DropoutDetected,
     DropoutDismissed,
+    Event,
     InterviewDone,
     NetworkRegistered,
     PlacementOffered,
@@ -188,7 +189,9 @@ _JSON: Final = b"application/json"
 class Reading:
     """Reads records. It remembers the orders of headers that it has met, as there are few."""
 
-    def __init__(self) -> None:
+    def __init__(self, general: Iterable[type[Event]] = ()) -> None:
+        """`general`: further types that are read the general way."""
+        self._general = _GENERAL.union(event.TYPE.encode() for event in general)
         self._layouts: dict[tuple[str, ...], _Layout | None] = {}
 
     def read(self, records: Iterable[Record], into: Gathered) -> list[Record]:
@@ -233,7 +236,7 @@ class Reading:
             raise ValueError("a time that is not in UTC")
         reader = _READERS.get(headers[at_type][1])
         if reader is None:
-            if headers[at_type][1] in _GENERAL or record.value is None:
+            if headers[at_type][1] in self._general or record.value is None:
                 raise ValueError("a registration")
             types.append(IGNORED)
             return None

@@ -10,13 +10,14 @@
                 folded into `cells` later (`cells.py`). `slot` and `n` number them (`generations.py`)
     positions   one document a partition: the offset of the next record to apply, and the time of the last event
     networks, platforms   the latest registration of each, for labels
+    taken_lists, disputes, told_dead_letters   what tells of quality (`quality.notes`)
 
 Each is of one generation of the projection (`generations.py`), which every function here is told.
 Days are ISO texts; times of facts are ISO texts in UTC with microseconds, as their order decides.
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,6 +38,7 @@ from services.reporting.generations import (
     Generation,
 )
 from services.reporting.memory import Shard
+from services.reporting.quality.notes import Note
 from shared.clock import event_id
 from shared.events import Event
 from shared.mongo import Document, Mongo, ReplaceOne, Session, UpdateOne
@@ -226,6 +228,15 @@ async def begin_again(tx: Tx, entry: Entry, lost: Mapping[Partition, Position]) 
         if found.modified_count:
             begun[topic, partition] = Position(0)
     await add_changes(tx, entry, of_sums([], {}), begun, {})
+
+
+async def note(tx: Tx, of: Generation, notes: Iterable[Note]) -> None:
+    """Set the fields that the notes tell of; the same again changes nothing."""
+    writes: dict[str, list[UpdateOne]] = {}
+    for each in notes:
+        writes.setdefault(each.collection, []).append(UpdateOne({"_id": each.id}, {"$set": each.fields}, upsert=True))
+    for name, of_collection in writes.items():
+        await tx[of.collection(name)].bulk_write(of_collection, session=tx.session)
 
 
 async def register(tx: Tx, of: Generation, name: str, registrations: Mapping[str, Event]) -> dict[str, str]:

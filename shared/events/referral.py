@@ -1,10 +1,11 @@
-"""What referral publishes: the youth's way from the list to the interview, without identity."""
+"""What referral publishes: the youth's way from the list to the interview, and how good the lists are. No identity."""
 
+from datetime import date
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from shared.events.base import AcademieCode, DepartementCode, NetworkId, PlatformId, Sex, Source, YouthEvent
+from shared.events.base import AcademieCode, DepartementCode, Event, NetworkId, PlatformId, Sex, Source, YouthEvent
 
 BirthMonth = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="Month of birth, YYYY-MM.")]
 DismissalReason = Literal["already_in_training", "has_diploma", "out_of_scope", "moved_abroad", "deceased", "error"]
@@ -78,3 +79,66 @@ class YouthTransferred(ReferralEvent):
     network_id: NetworkId
     departement: DepartementCode
     academie: AcademieCode
+
+
+class RowCounts(BaseModel):
+    """What became of the rows of one upstream base and campaign. Counts only; of an under-16 nothing else is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    source: Source | None = Field(description="Upstream base; null where the rows name none that is known.")
+    campaign: str | None = Field(description="YYYY-MM; null where the rows name none that can be read.")
+    rows: int = Field(ge=0, description="All rows: those accepted, matched, disputed, repeated and rejected.")
+    accepted: int = Field(default=0, ge=0, description="Rows that made a youth known.")
+    matched: int = Field(default=0, ge=0, description="Rows that named a youth who was known.")
+    disputed: int = Field(default=0, ge=0, description="Rows of which a person must say whom they name.")
+    repeated: int = Field(default=0, ge=0, description="Rows that had been taken in before.")
+    rejected: dict[str, int] = Field(default_factory=dict, description="Rows that were rejected, by the reason's code.")
+    warnings: dict[str, int] = Field(default_factory=dict, description="Warnings, by code; a row may have several.")
+
+
+class ListTakenIn(Event):
+    """Rows of a SIEI list, or of SIEI events, were read and judged: a piece of the list, which is one transaction."""
+
+    TYPE: ClassVar[str] = "fr.foquale.referral.list-taken-in.v1"
+    TOPIC: ClassVar[str] = "referral.events"
+
+    on: date = Field(description="The day it happened.")
+    list_id: str = Field(min_length=1, description="The import; of SIEI events, a random identifier of the batch.")
+    way: Literal["list", "events"] = Field(description="A list (CSV), or SIEI events.")
+    counts: tuple[RowCounts, ...] = Field(description="What became of the rows, by upstream base and campaign.")
+
+    def subject(self) -> str:
+        return self.list_id
+
+
+DisputeId = Annotated[str, Field(min_length=1, description="The dispute in referral.")]
+
+
+class DisputeOpened(Event):
+    """A row may name several youths, or one whose INE or birth date differs: a person must say whom it names."""
+
+    TYPE: ClassVar[str] = "fr.foquale.referral.dispute-opened.v1"
+    TOPIC: ClassVar[str] = "referral.events"
+
+    dispute_id: DisputeId
+    on: date = Field(description="The day it happened.")
+    source: Source | None = Field(description="Upstream base of the row; null for a youth who came by himself.")
+
+    def subject(self) -> str:
+        return self.dispute_id
+
+
+class DisputeSettled(Event):
+    """A person has said whom a row in dispute names."""
+
+    TYPE: ClassVar[str] = "fr.foquale.referral.dispute-settled.v1"
+    TOPIC: ClassVar[str] = "referral.events"
+
+    dispute_id: DisputeId
+    on: date = Field(description="The day it happened.")
+    source: Source | None = Field(description="Upstream base of the row; null for a youth who came by himself.")
+    decision: Literal["same", "other"] = Field(description="One of the youths who were meant, or another one.")
+
+    def subject(self) -> str:
+        return self.dispute_id

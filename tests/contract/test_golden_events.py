@@ -108,7 +108,8 @@ def test_the_key_of_an_event_is_its_subject(event: type[Event]) -> None:
     elif event is SieiDropout:
         assert subject == f"{written['source']}:{written['source_row']}"
     else:
-        assert subject in (written.get("solution_id"), written.get("platform_id"), written.get("network_id"))
+        names = ("solution_id", "platform_id", "network_id", "list_id", "dispute_id", "dead_letter_id", "academie")
+        assert subject in [written[name] for name in names if name in written]
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=named)

@@ -48,13 +48,14 @@ class Replica:
     def __init__(self, mongo: Mongo, clock: Clock, *, most: int = 24, reach: Reach = pass_by) -> None:
         self.failure: Exception | None = None
         self.given: Counter[str] = Counter()
+        unit_of_work = UnitOfWork(mongo, "probe", clock=clock, reach=reach)
         self.consumer = Consumer(
-            UnitOfWork(mongo, "probe", clock=clock, reach=reach),
+            unit_of_work,
             {ContactAttempted: self.on_contacts},
             Metrics("probe"),
         )
         settings = ServiceSettings(service="probe", port=0, retry_most=most)
-        self.retries = DeadLetterRetries(mongo, {TOPIC: self.consumer}, settings, clock)
+        self.retries = DeadLetterRetries(unit_of_work, {TOPIC: self.consumer}, settings)
 
     async def on_contacts(self, tx: Tx, events: Sequence[Received[ContactAttempted]]) -> None:
         """One `$inc` an event; the failure, if any, comes after the effect."""
@@ -206,7 +207,8 @@ async def test_what_no_longer_can_be_read_or_applied_for_a_reason_of_its_own_is_
     replica = Replica(mongo, clock)
     replica.failure = ValueError("broken")
     await replica.consumer.on_batch(records(1))
-    other = DeadLetterRetries(mongo, {}, ServiceSettings(service="probe", port=0), clock)
+    unit_of_work = UnitOfWork(mongo, "probe", clock=clock)
+    other = DeadLetterRetries(unit_of_work, {}, ServiceSettings(service="probe", port=0))
     clock.move(60)
     assert await other.try_next()
     [row] = await kept(mongo, 1)

@@ -13,7 +13,7 @@ from services.referral.settings import ReferralSettings
 from shared.events import ContractEnded, ContractSigned
 from tests.backends import Kafka
 from tests.support.probe import consume, eventually, produce, running
-from tests.support.referral import event, know_platforms, prepare, send, youths
+from tests.support.referral import event, is_about_a_youth, know_platforms, prepare, send, youths
 from tests.support.siei import row
 
 
@@ -45,7 +45,13 @@ async def state(client: httpx.AsyncClient, youth: str) -> str:
 
 
 async def published(settings: ReferralSettings, count: int) -> list[tuple[str, dict[str, Any]]]:
-    events = await consume(settings.kafka_bootstrap, settings.topic("referral.events"), count=count + 1, within_s=2.5)
+    events = await consume(
+        settings.kafka_bootstrap,
+        settings.topic("referral.events"),
+        count=count + 1,
+        within_s=2.5,
+        keep=is_about_a_youth,
+    )
     assert len(events) == count, [event.type for event in events]
     return [(event.type.split(".")[3], json.loads(event.data)) for event in events]
 

@@ -236,8 +236,7 @@ class Inbox(RuleBasedStateMachine):
         )
         for row in waiting:
             reason = await consumer.replay(dead_letters.record_of(row))
-            now = datetime.now(UTC)
-            await dead_letters.mark(self.stage.mongo, row["_id"], reason=reason, now=now, by="person")
+            await dead_letters.mark(UnitOfWork(self.stage.mongo, "probe"), row["_id"], reason=reason, by="person")
 
     # What is promised.
 

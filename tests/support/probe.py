@@ -56,8 +56,15 @@ async def produce(bootstrap: str, topic: str, *records: Envelope | Raw) -> None:
         await producer.stop()
 
 
-async def consume(bootstrap: str, topic: str, *, count: int, within_s: float = 15.0) -> list[Envelope]:
-    """The first `count` events of a topic (fewer when no more come in time)."""
+async def consume(
+    bootstrap: str,
+    topic: str,
+    *,
+    count: int,
+    within_s: float = 15.0,
+    keep: Callable[[Envelope], bool] = lambda _: True,
+) -> list[Envelope]:
+    """The first `count` events of a topic that are to be kept (fewer when no more come in time)."""
     from shared.envelope import Record, from_record
 
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
@@ -67,9 +74,10 @@ async def consume(bootstrap: str, topic: str, *, count: int, within_s: float = 1
     try:
         while len(found) < count and time.monotonic() < give_up_at:
             for records in (await consumer.getmany(timeout_ms=200)).values():
-                found += [
+                events = [
                     from_record(Record(r.topic, r.partition, r.offset, r.key, r.value, r.headers)) for r in records
                 ]
+                found += [event for event in events if keep(event)]
     finally:
         await consumer.stop()
     return found

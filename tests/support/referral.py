@@ -9,7 +9,7 @@ from services.referral.eligibility import Row
 from services.referral.settings import ReferralSettings
 from shared.bus import ensure_topics
 from shared.envelope import Envelope
-from shared.events import TOPICS, Event, PlatformRegistered
+from shared.events import EVENTS, TOPICS, Event, PlatformRegistered, YouthEvent
 from shared.mongo import Mongo
 from shared.reference import load
 from tests.backends import Kafka
@@ -44,6 +44,14 @@ def event(data: Event, event_id: str, *, source: str) -> Envelope:
         time=datetime(2013, 1, 1, tzinfo=UTC),
         data=data.model_dump_json().encode(),
     )
+
+
+OF_YOUTHS = frozenset(model.TYPE for model in EVENTS if issubclass(model, YouthEvent))
+
+
+def is_about_a_youth(event: Envelope) -> bool:
+    """Whether it tells of a youth; the others count rows, disputes and dead letters."""
+    return event.type in OF_YOUTHS
 
 
 PLATFORMS = (
