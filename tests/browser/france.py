@@ -19,7 +19,7 @@ from shared.events import Event
 from shared.reference import load
 from shared.settings import ServiceSettings
 from tests.browser.campaign import YEAR, Network, envelopes, events, networks
-from tests.support.probe import produce
+from tests.support.probe import eventually, produce
 
 YOUTHS: Final = 3_000
 OBJECTIVES: Final = {"01": 60, "10": 70, "24": 80, "25": 75, "05": 40, "27": 12}
@@ -64,6 +64,11 @@ class France:
         """Where everybody reads."""
         return f"http://{HOST}:{self._ports['public']}"
 
+    def answer(self, path: str, *, of: str | None = None, **headers: str) -> httpx.Response:
+        """What is answered to a GET."""
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return httpx.get(f"{of or self.staff}{path}", headers=names, timeout=30, trust_env=False)
+
     def get(self, path: str, *, of: str | None = None, **query: str) -> Any:
         """What the API answers, as plain data."""
         answer = httpx.get(f"{of or self.staff}{path}", params=query, timeout=30, trust_env=False)
@@ -80,6 +85,14 @@ class France:
         self._sent += 1
         for topic, found in envelopes(list(told), prefix=f"{self._prefix}-{self._sent}").items():
             await produce(self._kafka, self._settings.topic(topic), *found)
+
+    async def heard_all(self) -> None:
+        """Wait until both have counted whatever is on the bus."""
+
+        async def have() -> bool:
+            return all([await asyncio.to_thread(self._heard_all, url) for url in (self.staff, self.public)])
+
+        await eventually(have, within_s=_PATIENCE_S, what="all is counted")
 
     def __enter__(self) -> Self:
         try:

@@ -136,7 +136,8 @@ class BilanView:
         rows = []
         for code in _CODES:
             places = [self._place(span, view, code, measure) for view, measure in _SUMMARY for span in SPANS]
-            rows.append(self._row(self.name(code), columns, map(self.table.cell, places)))
+            href = f"{self.page.to('/definitions')}#{code}"
+            rows.append(self._row(self.name(code), columns, map(self.table.cell, places)) | {"href": href})
         return {"columns": columns, "rows": rows}
 
     def delays(self) -> dict[str, Any]:
@@ -240,9 +241,9 @@ class BilanView:
             _column("indicator", self._t.indicator, "text"),
             _column("span", self._t.span, "text"),
             _column("measure", self._t.measure, "text"),
-            _column("old", self._t.old, "text right"),
-            _column("new", self._t.new, "text right"),
-            _column("difference", self._t.difference, "text right"),
+            _column("old", self._t.old, "text"),
+            _column("new", self._t.new, "text"),
+            _column("difference", self._t.difference, "text"),
         ]
         rows = [self._change(change) for change in found[:MOST_ROWS]]
         return {"columns": columns, "rows": rows, "total": len(found)}

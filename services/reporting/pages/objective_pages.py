@@ -32,7 +32,7 @@ class ObjectivesQuery(PageQuery):
 
     year: int | None = Field(None, ge=2000, le=2100)
     academie: str | None = Field(None, max_length=20)
-    sort: str = Field("", max_length=40)
+    sort: str = Field("label", max_length=40)
     saved: int | None = None
 
 
