@@ -79,6 +79,10 @@ def router(
     def key_of(year: int, period: int, academie: Annotated[str, Path(max_length=10)]) -> Key:
         return bilans.key(year, period, academie)
 
+    def only_staff(key: Key) -> None:
+        if not site.reader.sees_all_of(key.academie):
+            raise Problem(403, "not_your_academie", "only the staff of the académie and national staff may write here")
+
     KeyOf = Annotated[Key, Depends(key_of)]  # noqa: N806  # a type
 
     @routes.get(PATH)
@@ -102,10 +106,12 @@ def router(
 
     @routes.get(f"{PATH}/{{year}}/{{period}}/{{academie}}/{{act}}")
     async def form(request: Request, key: KeyOf, act: Act, query: Annotated[ActQuery, Query()]) -> Response:
+        only_staff(key)
         return await shown(asked(request), key, act, query.unit, Tried())
 
     @routes.post(f"{PATH}/{{year}}/{{period}}/{{academie}}/{{act}}")
     async def do(request: Request, key: KeyOf, act: Act, query: Annotated[ActQuery, Query()]) -> Response:
+        only_staff(key)
         sent = await forms.read(request)
         page = asked(request)
         try:
@@ -117,11 +123,8 @@ def router(
         return RedirectResponse(page.to(_path(key), done=act), 303)
 
     async def shown(page: Asked, key: Key, act: Act, unit: str, tried: Tried) -> Response:
-        found = await bilans.read(key)
-        if not found["editable"]:
-            raise Problem(403, "not_your_academie", "only the staff of the académie and national staff may write here")
         texts = site.texts(page.lang)
-        view = BilanView(found, page, texts)
+        view = BilanView(await bilans.read(key), page, texts)
         state: dict[str, Any] = _form(act, view, unit, tried, texts)
         return html(site.render("bilan_form.html", page, view=view, act=act, unit=unit, **state), tried.status)
 

@@ -52,6 +52,8 @@ def router(site: Site, objectives: Objectives, latest_year: Callable[[], Awaitab
 
     @routes.post(PATH)
     async def set_objective(request: Request, query: Annotated[ObjectivesQuery, Query()]) -> Response:
+        if not site.reader.is_staff:
+            raise Problem(403, "not_your_academie", "only staff set objectives; read them as you like")
         form = await forms.read(request)
         page = asked(request)
         year = query.year or await latest_year()
