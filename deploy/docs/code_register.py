@@ -196,6 +196,11 @@ _TRACKING: Final = (
 _REPORTING: Final = (
     Code("period_upside_down", "`from` is after `to`.", "Swap them or mend one."),
     Code(
+        "period_not_whole_months",
+        "A reader outside the académies asks for a part of a month.",
+        "Begin on the first day of a month and end on the last day of one.",
+    ),
+    Code(
         "unknown_code",
         "`code` names a unit that the levels in `by` do not have.",
         "Use one of those that `detail` suggests.",
@@ -210,6 +215,14 @@ _REPORTING: Final = (
         "Another version holds than `expected_version`: somebody was quicker.",
         "Read it, then send the `expected_version` that `version` names.",
     ),
+    Code(
+        "form_of_another_site",
+        "The browser does not say that the form was sent from a page of this site.",
+        "Open the page and send its form from there; programs use the interface under /v1.",
+    ),
+    Code("not_a_form", "What was sent to a page is no form.", "Programs use the interface under /v1."),
+    Code("form_too_large", "A form of more than 256 KiB.", "Shorten its texts."),
+    Code("form_unreadable", "A form that is not written as browsers write them.", "Send it from its page."),
     Code("build_running", "A rebuild or verification of the projection is running.", "Wait for its end, then begin."),
     Code("unknown_build", "There is no such rebuild or verification.", "Begin one: POST /v1/projection/rebuilds."),
     Code(
@@ -218,6 +231,29 @@ _REPORTING: Final = (
         "Nothing: it is tried again in a moment.",
     ),
     Code("rebuild_switch", "Another projection is about to take over.", "Nothing: it is tried again in a moment."),
+    Code(
+        "unknown_period", "A year has the periods 1 to 6; bilans are of the years 2000 to 2100.", "Give such a period."
+    ),
+    Code("period_not_begun", "The bilan's period has not begun.", "Ask from the day named in `detail` on."),
+    Code("unknown_version", "The bilan has no such version.", "Leave `version` out: the latest is given."),
+    Code("not_published", "No version of the bilan is frozen yet; drafts are for the académie.", "Ask again later."),
+    Code("not_acceptable", "The bilan is not given in any format that Accept names.", "Use `?format=`."),
+    Code("bilan_frozen", "The bilan is frozen: it no longer changes.", "Open a correction: POST .../corrections."),
+    Code("not_frozen", "Only a frozen bilan is corrected; this one may still be changed.", "Change it as it is."),
+    Code("not_validated", "A bilan is frozen once somebody stands for it.", "Validate it: POST .../validation."),
+    Code("period_not_over", "A bilan is frozen once its period is over.", "Freeze it from the day in `detail` on."),
+    Code("bilan_damaged", "A frozen bilan is not what was frozen: its hash differs.", "Restore it from a backup."),
+    Code(
+        "identity_in_text",
+        "Something in a text looks like an INE, a phone number or an e-mail; everybody will read it.",
+        "Take out what `errors` points at, by field and place.",
+    ),
+    Code("looks_like_email", "Something in a text looks like an e-mail address.", "Take it out."),
+    Code("looks_like_ine", "Something in a text looks like an INE.", "Take it out."),
+    Code("looks_like_phone", "Something in a text looks like a phone number.", "Take it out."),
+    Code("bad_text", "A text is too long, or has characters that cannot be printed.", "Mend what `errors` names."),
+    Code("control_character", "A text holds a character that cannot be printed.", "Take it out."),
+    Code("string_too_long", "A text is too long.", "Shorten it."),
 )
 
 _DEAD_LETTERS: Final = (

@@ -31,6 +31,8 @@ _AT: Final[Mapping[str, int]] = {
     "Refused": 1,
     "Failure": 1,
     "Fault": 1,
+    "Look": 0,
+    "NotAllowed": 0,
     "Rejected": 0,
     "PydanticCustomError": 0,
     "reject": 0,
@@ -39,7 +41,14 @@ _IN_TRACKING: Final[Mapping[str, int]] = {"Refused": 0, "_broken": 1}  # its `Re
 _TRACKING: Final = "services/tracking/"
 _CONSUMER: Final = "shared/consumer.py"
 _ELIGIBILITY: Final = "services/referral/eligibility.py"
-_STATUS: Final[Mapping[str, int]] = {"NotYet": 503, "Failure": 422, "Fault": 422, "PydanticCustomError": 422}
+_STATUS: Final[Mapping[str, int]] = {
+    "NotYet": 503,
+    "Failure": 422,
+    "Fault": 422,
+    "PydanticCustomError": 422,
+    "Look": 422,
+    "NotAllowed": 409,
+}
 
 
 def codes_used(root: Path) -> list[Use]:

@@ -18,6 +18,7 @@ from services.tracking import app as tracking
 from shared.clock import random_id
 from shared.events import (
     EVENTS,
+    BilanPublished,
     Event,
     ReviewDone,
     SolutionPublished,
@@ -35,6 +36,7 @@ READ_BY_NOBODY: Final[Mapping[type[Event], str]] = {
     SolutionUpdated: "For tools outside that list the offer of places.",
     SolutionWithdrawn: "For tools outside that list the offer of places.",
     ReviewDone: "For tools outside that follow the reviews; tracking itself lists the overdue ones.",
+    BilanPublished: "For tools outside that fetch a bilan as soon as it is frozen or corrected.",
 }
 """Events that no service reads, and what they are published for."""
 

@@ -1,6 +1,6 @@
 """Bilans as a service: reading them, and what may be done to them. Every figure is `Answers.rows`'s."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from services.reporting.bilans.content import (
     opened,
     position_of,
     seal,
+    told,
     version_line,
 )
 from services.reporting.bilans.domain import ACADEMIE, PERIODS, Key, NotAllowed, Text, Version, written
@@ -27,7 +28,9 @@ from services.reporting.bilans.store import Kept
 from services.reporting.bilans.tables import difference
 from services.reporting.bilans.texts import clean, faults
 from services.reporting.figures import Period, Unit
-from services.reporting.freshness import Partition
+from services.reporting.history.cuts import Cut
+from services.reporting.history.explanations import Explanation
+from services.reporting.history.history import History
 from services.reporting.objectives.objectives import Objectives
 from services.reporting.readers import NATIONAL, PUBLIC, Reader
 from services.reporting.units import suggestions
@@ -39,11 +42,6 @@ from shared.reference import Reference
 from shared.unit_of_work import Tx
 
 log = structlog.get_logger(__name__)
-
-Explain = Callable[
-    [Mapping[Partition, int], Mapping[Partition, int], Sequence[Unit], Period], Awaitable[Mapping[str, Any]]
-]
-"""Which events made the difference between two positions in the log, as plain data."""
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
 _NAME: Final = 200
@@ -58,7 +56,7 @@ class Bilans:
         answers: Answers,
         reference: Reference,
         objectives: Objectives,
-        explain: Explain | None = None,
+        history: History,
         *,
         clock: Clock,
     ) -> None:
@@ -66,7 +64,7 @@ class Bilans:
         self._answers = answers
         self._reference = reference
         self._objectives = objectives
-        self._explain = explain
+        self._history = history
         self._clock = clock
 
     def key(self, year: int, period: int, academie: str) -> Key:
@@ -77,7 +75,7 @@ class Bilans:
             raise Problem(
                 404,
                 "unknown_period",
-                f"there is no period {period}: a year has 1 (January and February) to {PERIODS} (November and December)",
+                f"there is no period {period}: a year has 1 (January, February) to {PERIODS} (November, December)",
             )
         key = Key(year, period, academie)
         there = {a.code: a.name for a in self._reference.academies_between(key.first, key.last)}
@@ -110,6 +108,8 @@ class Bilans:
         else:
             bilan = await self._draft(kept, there)
         bilan["label"] = bilan["figures"][0]["label"]
+        academie = self._reference.academie(key.academie, key.last)
+        bilan["kind"] = academie.kind if academie else "academie"
         bilan["versions"] = [version_line(each, insider=insider) for each in seen]
         bilan["editable"] = insider
         return bilan
@@ -169,7 +169,7 @@ class Bilans:
         previous = next((kept for kept in reversed(there) if kept.version.state == "frozen"), None)
         explanation = None
         if previous is not None and there[-1].version.state != "frozen":
-            explanation = await self._explained(key, opened(previous.staff, key), staff)
+            explanation = await self._explained(previous, staff)
         return Prepared(staff, public, objective, self._definitions(key), explanation)
 
     async def freeze(self, tx: Tx, key: Key, by: str, prepared: Prepared) -> Bilan:
@@ -278,26 +278,39 @@ class Bilans:
         }
         if kept.correction is not None:
             old = next(each for each in there if each.version.number == kept.correction["of"])
-            before = opened(old.staff, key)
             bilan["correction"] |= {
-                "changes": difference(before["figures"], staff.units),
-                **await self._explained_or_why_not(key, before, staff),
+                "changes": difference(opened(old.staff, key)["figures"], staff.units),
+                **await self._explained_or_why_not(old, staff),
             }
         return bilan
 
-    async def _explained_or_why_not(self, key: Key, before: Mapping[str, Any], now: Figures) -> Mapping[str, Any]:
+    async def _explained_or_why_not(self, kept: Kept, now: Figures) -> Mapping[str, Any]:
         try:
-            return await self._explained(key, before, now)
+            return await self._explained(kept, now)
         except Problem as problem:
             return {"events": None, "events_missing": {"code": problem.code, "detail": problem.detail}}
 
-    async def _explained(self, key: Key, before: Mapping[str, Any], now: Figures) -> Mapping[str, Any]:
+    async def _explained(self, old: Kept, now: Figures) -> Mapping[str, Any]:
+        """Which events made the difference to a frozen version: by the positions in the log, or by the time when they
+        were recorded, where the log was made anew since.
+        """
+        key = old.version.key
+        frozen_as_of = old.frozen["as_of"] if old.frozen else None
+        before = Cut(position_of(opened(old.staff, key)["position"]), had_at=frozen_as_of)
+        after = Cut(now.position)
         units: list[Unit] = [("academie", key.academie)]
-        units += [("network", unit["code"]) for unit in now.units if unit["unit"] == "network"]
+        units += [("network", unit["code"]) for unit in now.units if unit["unit"] != ACADEMIE]
+        try:
+            return told(await self._explain(before, after, units, key), "positions")
+        except Problem as problem:
+            if problem.code != "log_made_anew":
+                raise
+        before, after = Cut(recorded_until=frozen_as_of), Cut(recorded_until=now.as_of)
+        return told(await self._explain(before, after, units, key), "time")
+
+    async def _explain(self, before: Cut, after: Cut, units: Sequence[Unit], key: Key) -> Explanation:
         period = Period(key.year_first, key.last)
-        if self._explain is None:
-            return {}
-        return await self._explain(position_of(before["position"]), now.position, units, period)
+        return await self._history.explain(before, after, units, period, ("activity", "cohort"), late_until=key.last)
 
 
 def _done(version: Version) -> Bilan:

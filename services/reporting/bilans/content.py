@@ -12,6 +12,7 @@ from services.reporting.bilans.figures import Figures
 from services.reporting.bilans.store import Kept, Sealed
 from services.reporting.figures import share
 from services.reporting.freshness import Partition
+from services.reporting.history.explanations import Explanation
 from shared.problems import Problem
 
 log = structlog.get_logger(__name__)
@@ -129,6 +130,20 @@ def opened(sealed: Sealed | None, key: Key) -> dict[str, Any]:
             "what the store holds of this bilan is not what was frozen: its hash differs; restore it from a backup",
         )
     found: dict[str, Any] = msgspec.json.decode(sealed.content)
+    return found
+
+
+def told(explanation: Explanation, by: Literal["positions", "time"]) -> dict[str, Any]:
+    """Which events made the difference; `by` what they were told from those that are in both versions."""
+    found: dict[str, Any] = msgspec.to_builtins(
+        {
+            "events": explanation.events,
+            "events_total": explanation.total,
+            "events_by": by,
+            "counts": explanation.counts,
+            "youths": explanation.youths,
+        }
+    )
     return found
 
 

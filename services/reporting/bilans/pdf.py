@@ -13,8 +13,18 @@ import typst
 
 from services.reporting.bilans import words
 from services.reporting.bilans.domain import ACADEMIE
-from services.reporting.bilans.tables import DELAYS_HEAD, SERIES, SUMMARY_HEAD, Cell, Table
+from services.reporting.bilans.tables import (
+    CHANGES_HEAD,
+    DELAYS_GROUPS,
+    FALSE_POSITIVES_GROUPS,
+    SERIES,
+    SUMMARY_GROUPS,
+    Cell,
+    Groups,
+    Table,
+)
 
+_MOST_CHANGES: Final = 60
 _TEMPLATE: Final = Path(__file__).with_name("bilan.typ")
 
 
@@ -47,19 +57,24 @@ def _data(bilan: Mapping[str, Any]) -> dict[str, Any]:
     whole = any(unit["unit"] == ACADEMIE for unit in bilan["figures"])
     return {
         "title": words.title(bilan),
+        "signer": words.signer(bilan),
         "period": words.period(bilan),
         "facts": words.facts(bilan),
         "state": bilan["state"],
         "label": bilan["label"],
         "version": bilan["version"],
         "hash": bilan["hash"],
-        "summary": _block(("Indicateur", *SUMMARY_HEAD), table.summary(*academie)) if whole else None,
-        "delays": _block(("Délai", *DELAYS_HEAD), table.delays(*academie)) if whole else None,
+        "summary": _block("Indicateur", SUMMARY_GROUPS, table.summary(*academie)) if whole else None,
+        "delays": _block("Délai", DELAYS_GROUPS, table.delays(*academie)) if whole else None,
+        "false_positives": _block("Base d'origine", FALSE_POSITIVES_GROUPS, table.false_positives(*academie))
+        if whole
+        else None,
+        "correction": _correction(bilan, table),
         "funnel": [{"name": name, "value": cell.value, "shown": cell.shown()} for name, cell in table.funnel(*academie)]
         if whole
         else None,
         "series": _series(bilan, table),
-        "networks": _block(("Réseau", *table.networks_head()), table.of_networks()),
+        "networks": _block("Réseau", table.networks_groups(), table.of_networks()),
         "texts": [
             {
                 "unit": words.unit(bilan, text["unit"]),
@@ -72,7 +87,7 @@ def _data(bilan: Mapping[str, Any]) -> dict[str, Any]:
         "definitions": [
             {
                 "name": item["name"]["fr"],
-                "formula": item["formula"]["fr"],
+                "formula": item["formula"]["fr"].replace("`", ""),
                 "source": item["source"],
                 "version": item["version"],
             }
@@ -81,8 +96,29 @@ def _data(bilan: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _block(heads: Sequence[str], rows: Sequence[tuple[str, list[Cell]]]) -> dict[str, Any]:
-    return {"heads": list(heads), "rows": [[name, *(cell.shown() for cell in cells)] for name, cells in rows]}
+def _block(first: str, groups: Groups, rows: Sequence[tuple[str, list[Cell]]]) -> dict[str, Any]:
+    return {
+        "first": first,
+        "groups": groups,
+        "rows": [[name, *(cell.shown() for cell in cells)] for name, cells in rows],
+    }
+
+
+def _correction(bilan: Mapping[str, Any], table: Table) -> dict[str, Any] | None:
+    """What this version corrects, and the first of the figures that differ."""
+    correction = bilan["correction"]
+    if correction is None:
+        return None
+    rows = table.changes(correction["changes"])
+    return {
+        "of": correction["of"],
+        "reason": correction["reason"],
+        "at": words.moment(correction["at"]),
+        "heads": CHANGES_HEAD,
+        "rows": [[*texts, *(cell.shown() for cell in cells)] for texts, cells in rows[:_MOST_CHANGES]],
+        "more": max(0, len(rows) - _MOST_CHANGES),
+        "events": words.events(correction),
+    }
 
 
 def _series(bilan: Mapping[str, Any], table: Table) -> dict[str, Any] | None:

@@ -10,8 +10,8 @@ from typing import Any, Final, Literal
 
 from services.reporting.bilans.domain import ACADEMIE
 from services.reporting.bilans.figures import SPANS
-from services.reporting.figures import SOURCES
 from services.reporting.indicators import ACTIVITY_CODES, COHORT_STEPS, DELAYS, DISMISSED, View
+from services.reporting.projection import SOURCES
 
 Measure = Literal["count", "share", "n", "median", "p90"]
 Number = int | float
@@ -30,6 +30,32 @@ MEASURE_NAMES: Final[Mapping[Measure, str]] = {
 }
 SPAN_NAMES: Final[Mapping[str, str]] = {"period": "période", "year": "année depuis le 1er janvier"}
 VIEW_NAMES: Final[Mapping[View, str]] = {"activity": "activité", "cohort": "cohorte"}
+
+
+Groups = Sequence[tuple[str, Sequence[str]]]
+"""The columns of a table but the first, in groups: what a group is called, and its columns."""
+
+SUMMARY_GROUPS: Final[Groups] = tuple(
+    (title, ("période", "année")) for title in ("Activité", "Cohorte", "Part de la cohorte")
+)
+DELAYS_GROUPS: Final[Groups] = tuple(
+    (title, ("jeunes", "médiane (jours)", "90e centile (jours)")) for title in ("Période", "Année")
+)
+FALSE_POSITIVES_GROUPS: Final[Groups] = tuple((title, ("repérés", "écartés", "taux")) for title in ("Période", "Année"))
+CHANGES_HEAD: Final = ("Unité", "Durée", "Vue", "Indicateur", "Ancien", "Nouveau", "Écart")
+SOURCE_NAMES: Final[Mapping[str, str]] = {
+    "SCOLARITE": "Scolarité",
+    "AGRICULTURE": "Agriculture",
+    "APPRENTISSAGE": "Apprentissage",
+    "MISSION_LOCALE": "Mission locale",
+    "ETABLISSEMENT": "Établissement",
+    "UNKNOWN": "Venus d'eux-mêmes",
+}
+
+
+def flat(groups: Groups) -> list[str]:
+    """The same in one line: each column with its group."""
+    return [f"{title}, {column}" for title, columns in groups for column in columns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +139,7 @@ def _of_cohort(cohort: Mapping[str, Any]) -> Iterator[tuple[str, str, Measure, s
 
 
 def _in_order(figures: Mapping[str, Any], order: Sequence[str]) -> list[tuple[str, Any]]:
-    """The figures in the order of the register, others behind them: what is sealed has its names in alphabetical order."""
+    """The figures in the order of the register, others behind: what is sealed has its names in alphabetical order."""
     places = {name: place for place, name in enumerate(order)}
     return sorted(figures.items(), key=lambda item: (places.get(item[0], len(places)), item[0]))
 
@@ -141,7 +167,7 @@ class Table:
         return [unit for unit in self.units if unit[0] != ACADEMIE]
 
     def summary(self, unit: str, code: str) -> list[tuple[str, list[Cell]]]:
-        """A row an indicator: its name, then `SUMMARY_HEAD`'s cells: activity, cohort and share, period and year."""
+        """A row an indicator: its name, then the cells of `SUMMARY_GROUPS`."""
         rows = []
         for indicator in (*ACTIVITY_CODES[:-1], "not_known", "lapsed", "unknown", DISMISSED):
             row = [
@@ -154,7 +180,7 @@ class Table:
         return rows
 
     def delays(self, unit: str, code: str) -> list[tuple[str, list[Cell]]]:
-        """A row a delay: its name, then number, median and 90th percentile of the period and of the year."""
+        """A row a delay: its name, then the cells of `DELAYS_GROUPS`."""
         return [
             (
                 self.name(delay),
@@ -167,8 +193,42 @@ class Table:
             for delay in DELAYS
         ]
 
+    def false_positives(self, unit: str, code: str) -> list[tuple[str, list[Cell]]]:
+        """A row an upstream base: its name, then the cells of `FALSE_POSITIVES_GROUPS`."""
+        return [
+            (
+                name,
+                [
+                    self.cell(Place(unit, code, span, "cohort", indicator, source, measure))
+                    for span in SPANS
+                    for indicator, measure in _FALSE_POSITIVES
+                ],
+            )
+            for source, name in SOURCE_NAMES.items()
+        ]
+
+    def changes(self, changes: Sequence[Mapping[str, Any]]) -> list[tuple[tuple[str, ...], list[Cell]]]:
+        """What a correction changed: `CHANGES_HEAD`'s four texts, then its three figures."""
+        return [
+            (
+                (
+                    self.labels.get((change["unit"], change["code"]), change["code"]),
+                    SPAN_NAMES[change["span"]],
+                    VIEW_NAMES[change["view"]],
+                    self._of_change(change),
+                ),
+                [Cell(_place(change), change[value], hidden=True) for value in ("old", "new", "difference")],
+            )
+            for change in changes
+        ]
+
+    def _of_change(self, change: Mapping[str, Any]) -> str:
+        source = f", {SOURCE_NAMES.get(change['source'], change['source'])}" if change["source"] else ""
+        measure = f" ({MEASURE_NAMES[change['measure']]})" if change["measure"] != "count" else ""
+        return f"{self.name(change['indicator'])}{source}{measure}"
+
     def of_networks(self) -> list[tuple[str, list[Cell]]]:
-        """A row a network: its name, then `NETWORKS_HEAD`'s cells."""
+        """A row a network: its name, then the cells of `networks_groups`."""
         return [
             (
                 label,
@@ -180,11 +240,18 @@ class Table:
             for unit, code, label in self.networks()
         ]
 
-    def networks_head(self) -> list[str]:
-        """What the columns of `of_networks` are."""
+    def networks_groups(self) -> Groups:
+        """The columns of `of_networks`."""
         return [
-            f"{self.name(indicator)} ({'part, ' if measure == 'share' else ''}{SPAN_SHORT[span]})"
-            for span, _, indicator, measure in _NETWORKS
+            (
+                span.capitalize(),
+                [
+                    self.name(indicator) + (" (part)" if measure == "share" else "")
+                    for of, _, indicator, measure in _NETWORKS
+                    if of == key
+                ],
+            )
+            for key, span in (("period", "période"), ("year", "année"))
         ]
 
     def funnel(self, unit: str, code: str, span: str = "year") -> list[tuple[str, Cell]]:
@@ -192,14 +259,12 @@ class Table:
         return [(self.name(step), self.cell(Place(unit, code, span, "cohort", step))) for step in FUNNEL]
 
 
-SPAN_SHORT: Final[Mapping[str, str]] = {"period": "période", "year": "année"}
 _SUMMARY: Final[tuple[tuple[View, Measure], ...]] = (("activity", "count"), ("cohort", "count"), ("cohort", "share"))
 _DELAY: Final[tuple[Measure, ...]] = ("n", "median", "p90")
-SUMMARY_HEAD: Final = tuple(
-    f"{title}, {SPAN_SHORT[span]}" for title in ("Activité", "Cohorte", "Part de la cohorte") for span in SPANS
-)
-DELAYS_HEAD: Final = tuple(
-    f"{title}, {SPAN_SHORT[span]}" for span in SPANS for title in ("Jeunes", "Médiane (jours)", "90e centile (jours)")
+_FALSE_POSITIVES: Final[tuple[tuple[str, Measure], ...]] = (
+    ("detected", "count"),
+    ("dismissed", "count"),
+    ("false_positive_rate", "share"),
 )
 _NETWORKS: Final[tuple[tuple[str, View, str, Measure], ...]] = (
     *(
@@ -210,6 +275,18 @@ _NETWORKS: Final[tuple[tuple[str, View, str, Measure], ...]] = (
     ("year", "activity", "civic_service", "count"),
     ("year", "cohort", "not_known", "share"),
 )
+
+
+def _place(change: Mapping[str, Any]) -> Place:
+    return Place(
+        change["unit"],
+        change["code"],
+        change["span"],
+        change["view"],
+        change["indicator"],
+        change["source"] or "",
+        change["measure"],
+    )
 
 
 def difference(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -47,7 +47,7 @@ def clean(text: str) -> str:
 
 
 def faults(fields: Mapping[str, str], *, most: int = MOST_CHARACTERS) -> Iterator[dict[str, Any]]:
-    """What is wrong with these fields, as `errors` of a problem: the field, the place, the remedy; no text is repeated."""
+    """What is wrong with these fields, as `errors` of a problem: field, place, remedy; no text is repeated."""
     for name, text in fields.items():
         if len(text) > most:
             yield _fault(name, "string_too_long", most, len(text), f"at most {most} characters; it has {len(text)}")

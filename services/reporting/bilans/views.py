@@ -112,7 +112,13 @@ class Correction(BaseModel):
     reason: str
     at: datetime
     changes: list[ChangedFigure]
-    events: list[dict[str, Any]] | None = None
+    events: list[dict[str, Any]] | None = Field(None, description="The first of them, in the order of recording.")
+    events_total: int | None = None
+    events_by: Literal["positions", "time"] | None = Field(
+        None, description="By positions in the log; by the time of recording where the log was made anew."
+    )
+    counts: list[dict[str, Any]] | None = Field(None, description="How many events of each type and reason.")
+    youths: int | None = Field(None, description="How many youths they are about.")
     events_missing: dict[str, Any] | None = Field(None, description="Why `events` is null.")
 
 
@@ -123,6 +129,7 @@ class Bilan(BaseModel):
     period: int
     academie: str
     label: str
+    kind: Literal["academie", "vice_rectorat"]
     from_: date = Field(alias="from")
     to: date
     version: int

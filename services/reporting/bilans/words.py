@@ -12,12 +12,15 @@ __all__ = [
     "NOT_SHOWN",
     "STATES",
     "TEXT_HEADS",
+    "academie",
     "day",
+    "events",
     "facts",
     "moment",
     "month",
     "of_text",
     "period",
+    "signer",
     "title",
     "unit",
 ]
@@ -31,6 +34,8 @@ ACTS: Final[Mapping[str, str]] = {
     "correction_opened": "Correction ouverte",
 }
 TEXT_HEADS: Final = ("Ce qui a marché", "Besoins", "Obstacles")
+_WITH_ARTICLE: Final = frozenset({"Guadeloupe", "Guyane", "Martinique", "Nouvelle-Calédonie", "Polynésie française"})
+_VOWELS: Final = ("A", "E", "I", "O", "U", "É")
 _MONTHS: Final = (
     "janvier",
     "février",
@@ -49,7 +54,30 @@ _MONTHS: Final = (
 
 def title(bilan: Mapping[str, Any]) -> str:
     """Which bilan it is."""
-    return f"Bilan FOQUALE – académie : {bilan['label']}"
+    return f"Bilan FOQUALE – {academie(bilan)}"
+
+
+def academie(bilan: Mapping[str, Any]) -> str:
+    """The académie with its name, as it is spoken: de Lille, d'Amiens, de la Martinique."""
+    name: str = bilan["label"]
+    kind = "vice-rectorat" if bilan["kind"] == "vice_rectorat" else "académie"
+    if name in _WITH_ARTICLE:
+        return f"{kind} de la {name}"
+    return f"{kind} d'{name}" if name.startswith(_VOWELS) else f"{kind} de {name}"
+
+
+def signer(bilan: Mapping[str, Any]) -> str:
+    """Who signs it."""
+    who = "Le vice-recteur ou la vice-rectrice" if bilan["kind"] == "vice_rectorat" else "Le recteur ou la rectrice"
+    return who if bilan["kind"] == "vice_rectorat" else f"{who} de l'{academie(bilan)}"
+
+
+def events(correction: Mapping[str, Any]) -> str:
+    """How many events made the difference, by type; empty where that is not told."""
+    counts: dict[str, int] = {}
+    for kind in correction.get("counts") or ():
+        counts[kind["type"]] = counts.get(kind["type"], 0) + kind["events"]
+    return " ; ".join(f"{name} : {decimal(count)}" for name, count in counts.items())
 
 
 def period(bilan: Mapping[str, Any]) -> str:
@@ -81,7 +109,8 @@ def moment(written: str | None) -> str:
 def unit(bilan: Mapping[str, Any], code: str) -> str:
     """Whose text it is."""
     if code == ACADEMIE:
-        return f"Académie : {bilan['label']}"
+        of = academie(bilan)
+        return of[0].upper() + of[1:]
     return next((of["label"] for of in bilan["figures"] if of["unit"] != ACADEMIE and of["code"] == code), code)
 
 
@@ -93,7 +122,7 @@ def of_text(text: Mapping[str, Any]) -> tuple[str, str, str]:
 def facts(bilan: Mapping[str, Any]) -> Sequence[str]:
     """What stands below the title: the period, the state, the objective, for whom it is shown, and the hash."""
     lines = [
-        f"{period(bilan)} (du {day(bilan['from'])} au {day(bilan['to'])})",
+        f"Période : du {day(bilan['from'])} au {day(bilan['to'])} ; année : du 1er janvier au {day(bilan['to'])}",
         f"Version {bilan['version']} – {STATES[bilan['state']]}{_superseded(bilan)}",
         f"Chiffres arrêtés le {moment(bilan['as_of'])}",
     ]

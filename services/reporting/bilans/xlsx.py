@@ -13,14 +13,17 @@ from xlsxwriter.worksheet import Worksheet
 from services.reporting.bilans import words
 from services.reporting.bilans.domain import ACADEMIE
 from services.reporting.bilans.tables import (
-    DELAYS_HEAD,
+    CHANGES_HEAD,
+    DELAYS_GROUPS,
+    FALSE_POSITIVES_GROUPS,
     MEASURE_NAMES,
     SERIES,
     SPAN_NAMES,
-    SUMMARY_HEAD,
+    SUMMARY_GROUPS,
     VIEW_NAMES,
     Cell,
     Table,
+    flat,
 )
 
 _BLUE: Final = "#1f4e79"
@@ -71,7 +74,9 @@ class _Writer:
     def write(self) -> None:
         """Write all sheets, in their order."""
         sheets = {name: self._book.add_worksheet(name) for name in _SHEETS}
-        for sheet in sheets.values():
+        if self._bilan["correction"] is not None:
+            self._correction(self._book.add_worksheet("Correction"), self._bilan["correction"])
+        for sheet in self._book.worksheets():
             sheet.hide_gridlines(2)
             sheet.set_landscape()
             sheet.set_paper(9)
@@ -95,9 +100,14 @@ class _Writer:
             row += 1
         row += 1
         sheet.write_string(row, 0, "Chiffres clés de l'académie", self._section)
-        row = self._block(sheet, row + 1, ("Indicateur", *SUMMARY_HEAD), table.summary(ACADEMIE, bilan["academie"]))
+        row = self._block(
+            sheet, row + 1, ("Indicateur", *flat(SUMMARY_GROUPS)), table.summary(ACADEMIE, bilan["academie"])
+        )
         sheet.write_string(row + 1, 0, "Délais", self._section)
-        row = self._block(sheet, row + 2, ("Délai", *DELAYS_HEAD), table.delays(ACADEMIE, bilan["academie"]))
+        row = self._block(sheet, row + 2, ("Délai", *flat(DELAYS_GROUPS)), table.delays(ACADEMIE, bilan["academie"]))
+        sheet.write_string(row + 1, 0, "Faux positifs par base d'origine", self._section)
+        heads = ("Base d'origine", *flat(FALSE_POSITIVES_GROUPS))
+        row = self._block(sheet, row + 2, heads, table.false_positives(ACADEMIE, bilan["academie"]))
         sheet.write_string(row + 1, 0, "Parcours de la cohorte de l'année", self._section)
         first = row + 3
         funnel = table.funnel(ACADEMIE, bilan["academie"])
@@ -159,8 +169,9 @@ class _Writer:
 
     def _networks(self, sheet: Worksheet) -> None:
         sheet.set_column(0, 0, 44)
-        sheet.set_column(1, len(self._table.networks_head()), 13)
-        self._block(sheet, 0, ("Réseau", *self._table.networks_head()), self._table.of_networks())
+        heads = flat(self._table.networks_groups())
+        sheet.set_column(1, len(heads), 13)
+        self._block(sheet, 0, ("Réseau", *heads), self._table.of_networks())
         sheet.freeze_panes(1, 1)
 
     def _data(self, sheet: Worksheet) -> None:
@@ -229,6 +240,17 @@ class _Writer:
         self._texts_table(sheet, ("Le", "Par", "Acte", "Précision"), rows)
         for column, width in enumerate((20, 30, 36, 70)):
             sheet.set_column(column, column, width)
+
+    def _correction(self, sheet: Worksheet, correction: Mapping[str, Any]) -> None:
+        self._heads(sheet, 0, CHANGES_HEAD)
+        for row, (texts, cells) in enumerate(self._table.changes(correction["changes"]), start=1):
+            for column, text in enumerate(texts):
+                sheet.write_string(row, column, text)
+            for column, cell in enumerate(cells, start=len(texts)):
+                self._cell(sheet, row, column, cell)
+        for column, width in enumerate((36, 28, 12, 50, 12, 12, 12)):
+            sheet.set_column(column, column, width)
+        sheet.freeze_panes(1, 0)
 
     def _texts_table(self, sheet: Worksheet, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         self._heads(sheet, 0, heads)
