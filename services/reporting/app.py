@@ -15,8 +15,11 @@ from services.reporting.objectives import store as objectives_store
 from services.reporting.objectives import targets
 from services.reporting.objectives.objectives import Objectives
 from services.reporting.objectives.store import Versions
+from services.reporting.quality import api as quality_api
 from services.reporting.quality import notes
 from services.reporting.quality.notes import Notes
+from services.reporting.quality.quality import Quality
+from services.reporting.quality.silence import Silences
 from services.reporting.readers import reader
 from services.reporting.rebuild import BuildConsumer
 from services.reporting.settings import ReportingSettings
@@ -127,9 +130,13 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
         answer_age_s=settings.answer_age_s,
         reader=reader(settings.reader),
     )
+    quality = Quality(
+        service.mongo, answers, settings.service, clock=clock, silent_after_days=settings.source_silence_days
+    )
+    service.in_background(Silences(quality, service.metrics.registry).run)
     objectives = Objectives(Versions(service.mongo, settings.answer_age_s), answers, load(), targets.read())
     application = service.app(
-        "reporting", [api.router(answers), projection_api.router(builds), objectives_api.router(objectives)]
+        "reporting", [api.router(answers), quality_api.router(quality), projection_api.router(builds), objectives_api.router(objectives)]
     )
     application.add_middleware(Front, answers=answers)
     return application

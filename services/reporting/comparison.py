@@ -1,4 +1,4 @@
-"""The live projection beside one recomputed from the log: every youth and every figure that differs.
+"""The live projection beside one recomputed from the log: every youth, every figure and every note that differs.
 
 Figures are not taken from the recomputed cells but counted anew from the recomputed facts: so a fold that went wrong,
 live or recomputed, shows as well.
@@ -19,6 +19,7 @@ from services.reporting.figures import units_of
 from services.reporting.generations import Generation
 from services.reporting.measures import LEAF_SHIFT, name_of
 from services.reporting.projection import Leaf
+from services.reporting.quality.notes import COLLECTIONS as NOTES
 from shared.mongo import Document, Mongo, Session
 
 _MOST_SHOWN: Final = 1_000
@@ -60,9 +61,24 @@ async def compare(mongo: Mongo, live: Generation, recomputed: Generation, sessio
                 found.add(youth_id=youth_id, field=name, live=old, recomputed=new)
         if is_now is not None:
             counted.add(is_now)
+    await _compare_notes(mongo, live, recomputed, session, found)
     stored = await cells.stored(mongo, live, session)
     await asyncio.to_thread(_compare_figures, stored, counted.figures(), found)
     return found
+
+
+async def _compare_notes(
+    mongo: Mongo, live: Generation, recomputed: Generation, session: Session, found: Differences
+) -> None:
+    """Every note (`quality.notes`) that differs."""
+    for name in NOTES:
+        was, is_now = [
+            {row["_id"]: row async for row in mongo[of.collection(name)].find({}, session=session)}
+            for of in (live, recomputed)
+        ]
+        for note in sorted({*was, *is_now}):
+            if was.get(note) != is_now.get(note):
+                found.add(note=f"{name}|{note}", live=was.get(note), recomputed=is_now.get(note))
 
 
 @dataclass

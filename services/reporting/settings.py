@@ -51,6 +51,13 @@ class ReportingSettings(ServiceSettings):
         90, ge=1, description="After how many days a youth's situation lapses that nobody has verified since."
     )
 
+    source_silence_days: int = Field(
+        45,
+        ge=1,
+        description="After how many days without a row an upstream base counts as silent: lists come monthly, so half "
+        "a month late.",
+    )
+
     @field_validator("reader")
     @classmethod
     def _names_a_reader(cls, written: str) -> str:

@@ -12,11 +12,13 @@ from typing import Any, ClassVar, Final
 
 from shared.envelope import Envelope
 from shared.events import Event
+from shared.events.dead_letters import KEPT
 from shared.mongo import Mongo
 from tests.crash.world import BROKEN, World
 
 GOOD: Final = 2
 """Events of a batch that can be applied."""
+A_DEAD_LETTER: Final = "a dead letter"
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,14 @@ class Affairs(ABC):
     def meanings(self) -> Counter[str]:
         """The events that follow from all rounds so far, each `type subject`."""
 
-    async def subject_as_known(self, store: Mongo, subject: str) -> str:  # noqa: ARG002  most know their subjects
+    def told_dead_letters(self) -> Counter[str]:
+        """What is told of the records that nobody can read: each of them once, by a service that tells of its own."""
+        event = KEPT.get(self.service)
+        return Counter() if event is None else Counter({f"{event.TYPE} {A_DEAD_LETTER}": self.broken})
+
+    async def subject_as_known(self, store: Mongo, subject: str) -> str:
         """The subject of an event in the words of `meanings`."""
-        return subject
+        return A_DEAD_LETTER if await store["dead_letters"].find_one({"_id": subject}, {"_id": 1}) else subject
 
     async def hold(self, store: Mongo) -> None:  # noqa: B027  not every service has some
         """Keep the service from transactions of its own accord, before it is started to die in one."""

@@ -11,6 +11,7 @@ from shared.clock import random_id
 from shared.envelope import Envelope
 from shared.events import (
     DropoutDetected,
+    ListTakenIn,
     NetworkRegistered,
     PlacementAccepted,
     PlacementOffered,
@@ -28,6 +29,7 @@ from tests.support.reporting import ask
 from tests.support.siei import row
 
 MOST_ROUNDS: Final = 30
+A_BATCH: Final = "a batch"
 
 
 class Referral(Affairs):
@@ -66,9 +68,14 @@ class Referral(Affairs):
         return differences("youths", found, Counter(self._names())) + [f"claimed twice: {claim}" for claim in claimed]
 
     def meanings(self) -> Counter[str]:
-        return Counter(f"{DropoutDetected.TYPE} {name}" for name in self._names())
+        lists = Counter({f"{ListTakenIn.TYPE} {A_BATCH}": len(self.batches)})
+        return Counter(f"{DropoutDetected.TYPE} {name}" for name in self._names()) + lists + self.told_dead_letters()
 
     async def subject_as_known(self, store: Mongo, subject: str) -> str:
+        if await store["outbox"].find_one({"subject": subject, "type": ListTakenIn.TYPE}):
+            return A_BATCH
+        if "." in subject:
+            return await super().subject_as_known(store, subject)
         youth = await store["youths"].find_one({"_id": subject})
         return str(youth["family_name"]) if youth else f"nobody ({subject})"
 
@@ -171,7 +178,8 @@ class Catalogue(Affairs):
 
     def meanings(self) -> Counter[str]:
         offers = [f"{PlacementOffered.TYPE} youth-{n}" for n in self.commands]
-        return Counter([f"{NetworkRegistered.TYPE} net", f"{SolutionPublished.TYPE} sol", *offers])
+        registered = [f"{NetworkRegistered.TYPE} net", f"{SolutionPublished.TYPE} sol"]
+        return Counter([*registered, *offers]) + self.told_dead_letters()
 
 
 class Tracking(Affairs):
@@ -216,7 +224,8 @@ class Tracking(Affairs):
         return [*differences("placements", found, wanted), *differences("offers of youths", offers, each)]
 
     def meanings(self) -> Counter[str]:
-        return Counter(f"{PlacementAccepted.TYPE} youth-{n - 1}-a" for n in self.commands)
+        accepted = Counter(f"{PlacementAccepted.TYPE} youth-{n - 1}-a" for n in self.commands)
+        return accepted + self.told_dead_letters()
 
     @staticmethod
     def _names(n: int) -> tuple[str, str]:
