@@ -32,7 +32,7 @@ from tests.support.reporting import caught_up, send, settings_of
 WHEN = "/v1/bilans/2013/2/01"
 PARIS, CRETEIL = 0, 2
 NETWORKS = {"FOQ-75-01": "Paris Nord", "FOQ-75-02": "=Paris Sud", "FOQ-93-01": "Bobigny"}
-HARSH = '# Titre *gras* $x^2$ @ref `code` <label> \\ // #panic("non") [a](b) = ' + "é" * 300
+HARSH = '# Titre *gras* $x^2$ @ref `code` <label> \\ // #panic("non") [a](b) 😀 = ' + "é" * 300
 STAND = {"by": "Mme Durand", "role": "rectrice"}
 
 
@@ -225,6 +225,19 @@ async def test_what_comes_after_the_freezing_moves_the_figures_of_now_and_a_corr
     assert [line["state"] for line in old["versions"]] == ["frozen", "frozen"]
 
 
+async def test_where_the_log_was_made_anew_a_correction_goes_by_the_time_of_recording_and_says_so(
+    client: httpx.AsyncClient, settings: ReportingSettings, unique: str
+) -> None:
+    await frozen(client)
+    await client.post(f"{WHEN}/corrections", json={"by": "M. Martin", "reason": "journal perdu"})
+    anew = settings.model_copy(update={"topic_prefix": f"{unique}.anew."})
+    await ensure_topics(anew, [anew.topic(name) for name in (*TOPICS, "reporting.events")])
+    async with running(app(anew, clock=may)) as other:
+        found = await bilan(other)
+        assert (found["correction"]["events_by"], found["correction"]["events"]) == ("time", [])
+        assert (await frozen(other))["correction"]["events_by"] == "time"
+
+
 async def test_two_replicas_that_freeze_at_once_freeze_it_once(
     client: httpx.AsyncClient, settings: ReportingSettings
 ) -> None:
@@ -290,7 +303,8 @@ async def test_bad_requests_say_what_to_do(client: httpx.AsyncClient) -> None:
 
 
 async def test_every_format_says_the_same_figure_by_figure(client: httpx.AsyncClient, tmp_path: Path) -> None:
-    await write(client, worked=HARSH, needs="=1+1\n\nDeux paragraphes.", obstacles="mot " * 999)
+    said = await write(client, worked=HARSH, needs="=1+1\n\nDeux paragraphes.", obstacles="mot " * 999)
+    assert said.status_code == 200, said.text
     found = await frozen(client)
     figures = dict(plain_figures(found))
     assert len(figures) > 300
@@ -326,12 +340,13 @@ async def test_every_format_says_the_same_figure_by_figure(client: httpx.AsyncCl
     document = await client.get(WHEN, headers={"Accept": "application/pdf;q=0.9, text/html"})
     assert document.headers["content-type"] == "application/pdf"
     reader = pypdf.PdfReader(io.BytesIO(document.content))
-    text = "\n".join(page.extract_text() for page in reader.pages)
+    text = " ".join(" ".join(page.extract_text() for page in reader.pages).split())
     for told in (
         found["hash"],
         "Paris Nord",
         "Deux paragraphes.",
         "$x^2$ @ref `code`",
+        "[GRINNING FACE]",
         "rectrice",
         f"1 / {len(reader.pages)}",
     ):
