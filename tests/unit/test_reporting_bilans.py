@@ -161,6 +161,7 @@ def test_hidden_cells_are_empty_and_marked_in_the_csv_and_names_are_no_formulas(
         "academie": "09",
         "version": 1,
         "state": "frozen",
+        "audience": "public",
         "figures": [unit(row(detected=9, broken=None), row(detected=9))],
         "definitions": [],
     }
@@ -187,7 +188,8 @@ def test_only_figures_that_differ_are_told_and_a_hidden_one_has_no_difference() 
 
 
 def test_a_figure_of_a_unit_that_was_not_there_is_undefined() -> None:
-    table = Table({"figures": [unit(row(detected=9), row(detected=9))], "definitions": []})
+    figures = [unit(row(detected=9), row(detected=9))]
+    table = Table({"figures": figures, "definitions": [], "audience": "staff"})
     assert table.cell(Place("network", "FOQ-1", "year", "activity", "detected")).shown() == "–"
 
 

@@ -149,6 +149,7 @@ class Table:
 
     def __init__(self, bilan: Mapping[str, Any]) -> None:
         self.cells = list(cells(bilan["figures"]))
+        self._hides = bilan["audience"] == "public"
         self._by_place = {cell.place: cell for cell in self.cells}
         self.units = [(unit["unit"], unit["code"], unit["label"]) for unit in bilan["figures"]]
         self.labels = {(unit, code): label for unit, code, label in self.units}
@@ -217,7 +218,7 @@ class Table:
                     VIEW_NAMES[change["view"]],
                     self._of_change(change),
                 ),
-                [Cell(_place(change), change[value], hidden=True) for value in ("old", "new", "difference")],
+                [Cell(_place(change), change[value], self._hides) for value in ("old", "new", "difference")],
             )
             for change in changes
         ]
