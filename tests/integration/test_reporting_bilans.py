@@ -365,6 +365,11 @@ async def test_a_single_network_can_be_asked_for(client: httpx.AsyncClient) -> N
         answer = await client.get(WHEN, params={"network": "FOQ-75-01", "format": format_})
         assert answer.status_code == 200
         assert len(answer.content) > 1_000
+    book = openpyxl.load_workbook(
+        io.BytesIO((await client.get(WHEN, params={"network": "FOQ-75-01", "format": "xlsx"})).content)
+    )
+    summary = next(row for row in book["Synthèse"].iter_rows(values_only=True) if row[0] == "Repérés")
+    assert summary[1:5] == (10, 20, 10, 20)
 
 
 def number(text: str) -> float | None:

@@ -15,7 +15,6 @@ import structlog
 import typst
 
 from services.reporting.bilans import words
-from services.reporting.bilans.domain import ACADEMIE
 from services.reporting.bilans.tables import (
     CHANGES_HEAD,
     DELAYS_GROUPS,
@@ -82,8 +81,7 @@ def _compile(bilan: Mapping[str, Any], data: str, **how: Any) -> Any:
 def _data(bilan: Mapping[str, Any]) -> dict[str, Any]:
     """All that the template shows, written out."""
     table = Table(bilan)
-    academie = ACADEMIE, bilan["academie"]
-    whole = any(unit["unit"] == ACADEMIE for unit in bilan["figures"])
+    focus = table.focus
     return {
         "title": words.title(bilan),
         "signer": words.signer(bilan),
@@ -93,15 +91,12 @@ def _data(bilan: Mapping[str, Any]) -> dict[str, Any]:
         "label": bilan["label"],
         "version": bilan["version"],
         "hash": bilan["hash"],
-        "summary": _block("Indicateur", SUMMARY_GROUPS, table.summary(*academie)) if whole else None,
-        "delays": _block("Délai", DELAYS_GROUPS, table.delays(*academie)) if whole else None,
-        "false_positives": _block("Base d'origine", FALSE_POSITIVES_GROUPS, table.false_positives(*academie))
-        if whole
-        else None,
+        "of": words.focus(bilan),
+        "summary": _block("Indicateur", SUMMARY_GROUPS, table.summary(*focus)),
+        "delays": _block("Délai", DELAYS_GROUPS, table.delays(*focus)),
+        "false_positives": _block("Base d'origine", FALSE_POSITIVES_GROUPS, table.false_positives(*focus)),
         "correction": _correction(bilan, table),
-        "funnel": [{"name": name, "value": cell.value, "shown": cell.shown()} for name, cell in table.funnel(*academie)]
-        if whole
-        else None,
+        "funnel": [{"name": name, "value": cell.value, "shown": cell.shown()} for name, cell in table.funnel(*focus)],
         "series": _series(bilan, table),
         "networks": _block("Réseau", table.networks_groups(), table.of_networks()),
         "texts": [

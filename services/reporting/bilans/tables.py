@@ -152,6 +152,8 @@ class Table:
         self._hides = bilan["audience"] == "public"
         self._by_place = {cell.place: cell for cell in self.cells}
         self.units = [(unit["unit"], unit["code"], unit["label"]) for unit in bilan["figures"]]
+        self.focus = self.units[0][:2]
+        """Whose summary is shown first: the académie's, or that of the only network."""
         self.labels = {(unit, code): label for unit, code, label in self.units}
         self._names = {item["code"]: item["name"]["fr"] for item in bilan["definitions"]}
 

@@ -16,6 +16,7 @@ __all__ = [
     "day",
     "events",
     "facts",
+    "focus",
     "moment",
     "month",
     "of_text",
@@ -64,6 +65,12 @@ def academie(bilan: Mapping[str, Any]) -> str:
     if name in _WITH_ARTICLE:
         return f"{kind} de la {name}"
     return f"{kind} d'{name}" if name.startswith(_VOWELS) else f"{kind} de {name}"
+
+
+def focus(bilan: Mapping[str, Any]) -> str:
+    """Whose figures come first: of the académie, or of the only network."""
+    first = bilan["figures"][0]
+    return "de l'académie" if first["unit"] == ACADEMIE else f"du réseau : {first['label']}"
 
 
 def signer(bilan: Mapping[str, Any]) -> str:

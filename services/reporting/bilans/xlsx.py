@@ -99,24 +99,23 @@ class _Writer:
             sheet.write_string(row, 0, line)
             row += 1
         row += 1
-        sheet.write_string(row, 0, "Chiffres clés de l'académie", self._section)
-        row = self._block(
-            sheet, row + 1, ("Indicateur", *flat(SUMMARY_GROUPS)), table.summary(ACADEMIE, bilan["academie"])
-        )
+        sheet.write_string(row, 0, f"Chiffres clés {words.focus(bilan)}", self._section)
+        row = self._block(sheet, row + 1, ("Indicateur", *flat(SUMMARY_GROUPS)), table.summary(*table.focus))
         sheet.write_string(row + 1, 0, "Délais", self._section)
-        row = self._block(sheet, row + 2, ("Délai", *flat(DELAYS_GROUPS)), table.delays(ACADEMIE, bilan["academie"]))
+        row = self._block(sheet, row + 2, ("Délai", *flat(DELAYS_GROUPS)), table.delays(*table.focus))
         sheet.write_string(row + 1, 0, "Faux positifs par base d'origine", self._section)
         heads = ("Base d'origine", *flat(FALSE_POSITIVES_GROUPS))
-        row = self._block(sheet, row + 2, heads, table.false_positives(ACADEMIE, bilan["academie"]))
+        row = self._block(sheet, row + 2, heads, table.false_positives(*table.focus))
         sheet.write_string(row + 1, 0, "Parcours de la cohorte de l'année", self._section)
         first = row + 3
-        funnel = table.funnel(ACADEMIE, bilan["academie"])
+        funnel = table.funnel(*table.focus)
         row = self._block(sheet, row + 2, ("Étape", "Effectif"), [(name, [cell]) for name, cell in funnel])
         self._funnel_chart(sheet, first, row - 1)
-        sheet.write_string(row + 1, 0, "Série mensuelle (activité)", self._section)
-        head = row + 2
-        row = self._months(sheet, head)
-        self._series_chart(sheet, head, row - 1)
+        if bilan["series"]:
+            sheet.write_string(row + 1, 0, "Série mensuelle (activité)", self._section)
+            head = row + 2
+            row = self._months(sheet, head)
+            self._series_chart(sheet, head, row - 1)
         sheet.freeze_panes(1, 1)
 
     def _months(self, sheet: Worksheet, row: int) -> int:
