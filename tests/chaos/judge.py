@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from tests.chaos import checker, checker_figures, checker_stores
+from tests.chaos import checker, checker_figures, checker_quality, checker_stores
 from tests.chaos.checker import Check, Evidence, Violation
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -18,6 +18,10 @@ CHECKS: Final[tuple[Check, ...]] = (
     checker_stores.contracts,
     checker_stores.youths,
     checker_stores.dead_letters,
+    checker_quality.dead_letters,
+    checker_quality.disputes,
+    checker_quality.lists,
+    checker_quality.kept,
     checker_figures.live,
     checker_figures.recomputed,
     checker_figures.told,

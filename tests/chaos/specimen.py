@@ -13,13 +13,17 @@ from shared.events import (
     ContractEnded,
     ContractSigned,
     DropoutDetected,
+    Event,
     InterviewDone,
+    ListTakenIn,
     PlacementAccepted,
     PlacementOffered,
     ReviewDone,
     TrainingStarted,
     YouthEvent,
 )
+from shared.events.dead_letters import KEPT
+from shared.events.referral import RowCounts
 from tests.chaos.checker import Evidence
 from tests.chaos.checker_figures import happened
 from tests.chaos.ledger import Command, Ledger, Planted, Row
@@ -68,7 +72,7 @@ class Specimen:
         """The `number`th event of that type in the log."""
         return [event for event in self.log.events if event.type == type_.TYPE][number]
 
-    def publish(self, event: YouthEvent, event_id: str | None = None) -> None:
+    def publish(self, event: Event, event_id: str | None = None) -> None:
         """Put an event into the log and into its service's outbox."""
         number = len(self.log.events)
         event_id = event_id or f"event-{number}"
@@ -76,6 +80,11 @@ class Specimen:
         service = _SERVICE_OF[event.TOPIC]
         self.log.events.append(Logged((event.TOPIC, 0, number), event_id, event.TYPE, f"/foquale/{service}", at, data))
         self.put(service, "outbox", {"_id": event_id, "type": event.TYPE, "data": data})
+
+    def tell_of_list(self, event_id: str, counts: RowCounts) -> None:
+        """Rows were read, and reporting has heard of it."""
+        self.publish(ListTakenIn(on=date(2013, 4, 1), list_id=event_id, way="events", counts=(counts,)), event_id)
+        self.put("reporting", "taken_lists", {"_id": event_id})
 
     def do(self, do: str, service: str, event: YouthEvent, body: Mapping[str, Any], kind: str = "") -> None:
         """A command that was acknowledged, with its event."""
@@ -100,6 +109,7 @@ class Specimen:
         self.ledger.rows.append(row)
         self.put("referral", "rows", {"_id": row.key, "about": youth})
         self.publish(_detected(youth, on))
+        self.tell_of_list(f"list-{number}", RowCounts(source="SCOLARITE", campaign="2013-03", rows=1, accepted=1))
         days = [on + timedelta(days=day) for day in range(1, 9)]
         contact = ContactAttempted(youth_id=youth, on=days[0], channel="phone", outcome="reached")
         self.do("contact", "referral", contact, {"outcome": "reached"})
@@ -157,6 +167,10 @@ class Specimen:
         letter = {"topic": topic, "partition": partition, "offset": offset, "code": "bad_json", "message": "no JSON"}
         for service in ("referral", "catalogue", "reporting"):
             self.put(service, "dead_letters", {"_id": "letter", **letter})
+            if service in KEPT:
+                told = KEPT[service](on=date(2013, 4, 1), dead_letter_id="letter", topic=topic, code="bad_json")
+                self.publish(told)
+                self.put("reporting", "told_dead_letters", {"_id": f"{service}|letter"})
 
 
 def _detected(youth: str, on: date) -> DropoutDetected:

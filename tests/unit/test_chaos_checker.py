@@ -12,8 +12,10 @@ from shared.events import (
     DropoutDetected,
     PlacementAccepted,
     PlacementExpired,
+    ReferralDeadLetterKept,
     YouthEvent,
 )
+from shared.events.referral import RowCounts
 from tests.chaos.checker import Violation
 from tests.chaos.faults import Fault, plan
 from tests.chaos.judge import judge, verdict
@@ -38,7 +40,7 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
     specimen = Specimen()
     assert found(specimen) == []
     line = verdict([], faults=12, events=len(specimen.evidence().events), seed=7)
-    assert line == "chaos: faults=12 events=25 lost=0 doubled=0 oversold=0 drift=0 seed=7"
+    assert line == "chaos: faults=12 events=30 lost=0 doubled=0 oversold=0 drift=0 seed=7"
 
 
 def test_the_last_line_counts_what_was_found_and_leaves_the_rest_to_the_list() -> None:
@@ -105,6 +107,9 @@ def test_a_rejected_row_is_counted_once() -> None:
         row.confirmed = True
         specimen.ledger.rows.append(row)
     specimen.put("referral", "rejection_counts", {"_id": "over_25", "rows": 2})
+    assert kinds(specimen) == {"lost"}, "no list tells of them"
+    counts = RowCounts(source="SCOLARITE", campaign="2013-03", rows=3, rejected={"over_25": 3})
+    specimen.tell_of_list("list-x", counts)
     assert found(specimen) == []
     specimen.one("referral", "rejection_counts")["rows"] = 1
     assert kinds(specimen) == {"lost"}
@@ -128,7 +133,10 @@ def test_an_event_that_one_service_has_not_heard_of_is_lost() -> None:
 def test_a_bad_record_that_is_no_dead_letter_is_lost_and_another_dead_letter_is_wrong() -> None:
     specimen = Specimen()
     del specimen.stores["catalogue"]["dead_letters"][0]
-    assert [(violation.kind, "catalogue" in violation.text) for violation in found(specimen)] == [("lost", True)]
+    assert {(violation.kind, "catalogue" in violation.text) for violation in found(specimen)} == {
+        ("lost", True),
+        ("doubled", True),  # it is told all the same
+    }
     specimen = Specimen()
     letter = {**specimen.one("reporting", "dead_letters"), "_id": "other", "offset": 8, "code": "not_applicable"}
     specimen.put("reporting", "dead_letters", letter)
@@ -141,7 +149,28 @@ def test_a_bad_record_about_an_under_16_must_not_be_kept() -> None:
     assert len(found(specimen)) == 3
 
 
+def test_a_list_or_a_dead_letter_that_is_not_told_or_not_kept_is_lost() -> None:
+    for collection in ("taken_lists", "told_dead_letters"):
+        specimen = Specimen()
+        del specimen.stores["reporting"][collection][0]
+        assert [violation.kind for violation in found(specimen)] == ["lost"]
+    specimen = Specimen()
+    letter = {**specimen.one("referral", "dead_letters"), "_id": "untold", "offset": 8}
+    specimen.put("referral", "dead_letters", letter)
+    assert "lost" in kinds(specimen)
+
+
 # doubled
+
+
+def test_rows_and_dead_letters_that_are_told_twice_are_doubled() -> None:
+    specimen = Specimen()
+    specimen.tell_of_list("list-x", RowCounts(source="SCOLARITE", campaign="2013-03", rows=1, accepted=1))
+    assert [violation.kind for violation in found(specimen)] == ["doubled"]
+    specimen = Specimen()
+    told = ReferralDeadLetterKept(on=date(2013, 4, 1), dead_letter_id="letter", topic="t", code="bad_json")
+    specimen.publish(told)
+    assert [violation.kind for violation in found(specimen)] == ["doubled"]
 
 
 def test_a_command_done_twice_is_doubled() -> None:
