@@ -1,11 +1,12 @@
 """The map of the académies: outlines on a sheet of paper, projected and written as SVG paths; pure.
 
-The mainland and Corsica are in Lambert's conformal conic projection with the parallels of Lambert-93. Overseas académies
-and Île-de-France, whose three are too small to be seen, have frames of their own.
+The mainland and Corsica are in Lambert's conformal conic projection with the parallels of Lambert-93. Overseas
+académies, and the three of Île-de-France, which are too small to be seen, have frames of their own.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import cos, log, pi, radians, sin, tan
 from typing import Final
 
@@ -22,7 +23,7 @@ HEIGHT: Final = 1140
 _MAINLAND: Final[Box] = (10, 10, 980, 955)
 _ILE_DE_FRANCE: Final = ("25", "01", "24")
 _FRAMES: Final[Mapping[Box, Sequence[str]]] = {
-    (10, 20, 270, 215): _ILE_DE_FRANCE,
+    (10, 20, 290, 235): _ILE_DE_FRANCE,
     (10, 985, 180, 145): ("32",),
     (210, 985, 180, 145): ("31",),
     (410, 985, 180, 145): ("33",),
@@ -72,8 +73,7 @@ def sheet(outlines: Mapping[str, Outline]) -> Sheet:
     for (left, top, width, height), codes in _FRAMES.items():
         inside = {code: outlines[code] for code in codes if code in outlines}
         if inside:
-            caption = _CAPTION if len(codes) == 1 else 0
-            box = left + _MARGIN, top + _MARGIN, width - 2 * _MARGIN, height - 2 * _MARGIN - caption
+            box = left + _MARGIN, top + _MARGIN, width - 2 * _MARGIN, height - 2 * _MARGIN - _CAPTION
             shapes += _fitted(inside, _flat(inside), box)
             frames.append(Frame((left, top, width, height), tuple(inside)))
     return Sheet(
@@ -131,7 +131,7 @@ def _once(ring: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 def _written(points: Sequence[tuple[int, int]]) -> str:
     """A closed line in relative steps, each as short as it can be written."""
     steps = [f"M{points[0][0]} {points[0][1]}l"]
-    for number, ((x0, y0), (x1, y1)) in enumerate(zip(points, points[1:], strict=False)):
+    for number, ((x0, y0), (x1, y1)) in enumerate(pairwise(points)):
         x, y = str(x1 - x0), str(y1 - y0)
         before = "" if number == 0 or x.startswith("-") else " "
         steps.append(f"{before}{x}{'' if y.startswith('-') else ' '}{y}")

@@ -61,12 +61,12 @@ def page_router(site: Site) -> APIRouter:
 def problem_page(site: Site, page: Asked, error: Problem | RequestValidationError | StoreError) -> Response:
     """What is wrong and what to do, in the reader's language where the code is one that pages know."""
     problem, errors = _problem(error)
-    texts = site.texts(page.lang).problem
+    texts = site.texts(page.lang)
     known = str(problem.status) if problem.status in _TITLES else "other"
     body = site.render(
         "problem.html",
         page,
-        title=getattr(texts, f"title_{known}"),
+        title=getattr(texts.problem, f"title_{known}"),
         detail=_detail(texts, problem),
         status=problem.status,
         code=problem.code,
@@ -91,7 +91,9 @@ def _problem(error: Problem | RequestValidationError | StoreError) -> tuple[Prob
 
 
 def _detail(texts: Any, problem: Problem) -> str:
-    text = getattr(texts, problem.code, None)
+    """By its code in `problem`, or in `refusals` where forms have theirs; else as the API says it."""
+    refusals = getattr(texts, "refusals", None)
+    text = getattr(texts.problem, problem.code, None) or getattr(refusals, problem.code, None)
     try:
         return str(text.format(**problem.more)) if text else problem.detail
     except KeyError:

@@ -1,7 +1,7 @@
 """What every page is made with: templates, texts in two languages, links that keep the language, the strict headers."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from services.reporting.pages import charts
 from services.reporting.pages.writing import Lang, Writing
 from services.reporting.readers import Reader
 
@@ -88,16 +89,18 @@ class Site:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._environment.globals["static"] = self.static_link
+        self._environment.globals |= {"static": self.static_link, "charts": charts}
 
     def render(self, template: str, asked: Asked, **view: Any) -> bytes:
         """The page: `view` is what the template shows. It also knows `page` (`Asked`), `t` (texts), `f` (`Writing`)
         and `reader`.
         """
+        return "".join(self.parts(template, asked, **view)).encode()
+
+    def parts(self, template: str, asked: Asked, **view: Any) -> Iterator[str]:
+        """The same, piece by piece."""
         made = self._environment.get_template(template)
-        return made.render(
-            page=asked, t=self.texts(asked.lang), f=Writing(asked.lang), reader=self.reader, **view
-        ).encode()
+        return made.generate(page=asked, t=self.texts(asked.lang), f=Writing(asked.lang), reader=self.reader, **view)
 
     def texts(self, lang: Lang) -> Any:
         """All texts of a language: a table of a file `texts/<name>.<lang>.toml` is an attribute."""

@@ -22,6 +22,8 @@ _SHORT: Final[dict[Lang, tuple[str, ...]]] = {
     "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 }
 
+_WITH_ARTICLE: Final = frozenset({"Guadeloupe", "Guyane", "Martinique", "Nouvelle-Calédonie", "Polynésie française"})
+
 
 @dataclass(frozen=True, slots=True)
 class Writing:
@@ -56,6 +58,14 @@ class Writing:
     def short_month(self, number: int) -> str:
         """A month of the year, 1 to 12, as it stands below a chart."""
         return _SHORT[self.lang][number - 1]
+
+    def of(self, name: str) -> str:
+        """An académie's name after `académie`: `de Lille`, `d'Amiens`, `de la Guyane`; in English as it is."""
+        if self.lang == "en":
+            return name
+        if name in _WITH_ARTICLE:
+            return f"de la {name}"
+        return f"d'{name}" if name[0] in "AEIOUYÉ" else f"de {name}"
 
     def _localised(self, text: str) -> str:
         if self.lang == "en":

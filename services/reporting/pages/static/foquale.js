@@ -27,8 +27,9 @@
     const rows = [...body.rows].filter((row) => !row.classList.contains("total"));
     rows.sort((left, right) => {
       const a = value(left), b = value(right);
-      if (a === null || b === null) return (a === null) - (b === null);
-      return sign * (typeof a === "number" ? a - b : collator.compare(a, b)) || collator.compare(left.cells[0].textContent, right.cells[0].textContent);
+      const labels = collator.compare(left.cells[0].textContent, right.cells[0].textContent);
+      if (a === null || b === null) return (a === null) - (b === null) || labels;
+      return sign * (typeof a === "number" ? a - b : collator.compare(a, b)) || labels;
     });
     body.append(...rows, ...[...body.rows].filter((row) => row.classList.contains("total")));
     for (const header of table.tHead.rows[0].cells) {

@@ -1,0 +1,191 @@
+"""Pages as they were last made, so that many readers cost little: sent from memory, in front of the application.
+
+A page is of a *state*: the figures, how far the topics are applied, the day, and what else pages show. While the state
+stays the same a page is sent again as it is. Once it is another, the view is made anew, and the page only where the
+view differs; the readers meanwhile get the last one, which is never older than `_OLDEST_S`. Making is done in short
+pieces, so that nobody waits for more than one of them.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from time import monotonic
+from typing import Any, Final
+
+import msgspec
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.reporting.front import condition, has
+from services.reporting.pages.site import HTML, SECURITY_HEADERS, Asked, Site
+from shared.mongo import StoreError
+from shared.observability import describe
+from shared.problems import Problem
+
+log = structlog.get_logger(__name__)
+
+State = tuple[object, ...]
+View = tuple[str, dict[str, Any]]
+"""A template and what it shows, as plain data."""
+
+Look = Callable[[], Awaitable[View]]
+
+_MOST_KEPT: Final = 256
+_HOLDS_S: Final = 0.6
+_OLDEST_S: Final = 1.0
+_LONGEST_PIECE_S: Final = 0.001
+_HEADERS: Final = [
+    (b"content-type", HTML.encode()),
+    (b"cache-control", b"no-cache"),
+    *((name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()),
+]
+
+
+@dataclass(slots=True, eq=False)
+class Page:
+    """A page and of when it is: `fresh_at` (monotonic) is when it was last known to be of the state of that moment."""
+
+    asked: Asked
+    look: Look
+    body: bytes = b""
+    etag: bytes = b""
+    view: bytes = b""
+    state: State = ()
+    fresh_at: float = float("-inf")
+    renewal: asyncio.Task[None] | None = None
+    making: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Pages:
+    """The kept pages. `state` is asked at most once in `age_s`; with 0 every page is always of the moment."""
+
+    def __init__(self, site: Site, state: Callable[[], Awaitable[State]], *, age_s: float) -> None:
+        self._site = site
+        self._ask_state = state
+        self._age_s = age_s
+        self._state: State = ()
+        self._state_at = float("-inf")
+        self._kept: dict[tuple[str, bytes], Page] = {}
+        self._background = asyncio.Lock()
+
+    async def show(self, asked: Asked, look: Look) -> Page:
+        """The page of now; kept for when it is asked for again."""
+        page = Page(asked, look)
+        await self._make(page)
+        self._kept.pop(key := (asked.path, asked.query.encode()), None)
+        while len(self._kept) >= _MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[key] = page
+        return page
+
+    def known(self, path: str, query: bytes) -> Page | None:
+        """The page that was last shown there; to be renewed before it is sent again."""
+        return self._kept.get((path, query))
+
+    def look_anew(self) -> None:
+        """Take no page for fresh any more: something was written here."""
+        self._state_at = float("-inf")
+        for page in self._kept.values():
+            page.fresh_at = float("-inf")
+            page.state = ()
+
+    async def renew(self, page: Page) -> None:
+        """See to it that the page may be sent."""
+        now = monotonic()
+        if now < page.fresh_at + self._age_s:
+            return
+        if page.state == self._state and now < self._state_at + self._age_s:
+            page.fresh_at = now
+        elif not self._age_s or now >= page.fresh_at + _OLDEST_S:
+            await self._make(page)
+        elif page.renewal is None and (now >= page.fresh_at + _HOLDS_S or now >= self._state_at + self._age_s):
+            page.renewal = asyncio.create_task(self._renew_behind(page, now))
+
+    async def _renew_behind(self, page: Page, asked_at: float) -> None:
+        """Renew a page while the last one is still being sent; one page at a time."""
+        try:
+            async with self._background:
+                state = await self._now()
+                if page.state == state:
+                    page.fresh_at = monotonic()
+                elif asked_at >= page.fresh_at + _HOLDS_S:
+                    await self._make(page)
+        except (Problem, StoreError) as error:
+            log.info("page_not_renewed", path=page.asked.path, error=describe(error))
+        finally:
+            page.renewal = None
+
+    async def _now(self) -> State:
+        if monotonic() >= self._state_at + self._age_s:
+            at = monotonic()
+            self._state = await self._ask_state()
+            self._state_at = at
+        return self._state
+
+    async def _make(self, page: Page) -> None:
+        asked_at = monotonic()
+        async with page.making:
+            if page.fresh_at >= asked_at:
+                return  # made while this one waited
+            fresh_at, state = monotonic(), await self._now()
+            if page.state == state and page.body:
+                page.fresh_at = fresh_at
+                return
+            template, shown = await page.look()
+            view = blake2b(msgspec.json.encode([template, shown], enc_hook=repr), digest_size=12).digest()
+            if view != page.view:
+                body = await self._rendered(template, page.asked, shown)
+                page.body, page.view = body, view
+                page.etag = b'W/"%b"' % blake2b(body, digest_size=12).hexdigest().encode()
+            page.state, page.fresh_at = state, fresh_at
+
+    async def _rendered(self, template: str, asked: Asked, shown: dict[str, Any]) -> bytes:
+        """The page, made a piece at a time: others come in between."""
+        parts: list[str] = []
+        began = monotonic()
+        for part in self._site.parts(template, asked, **shown):
+            parts.append(part)
+            if self._age_s and monotonic() > began + _LONGEST_PIECE_S:
+                await asyncio.sleep(0)
+                began = monotonic()
+        return "".join(parts).encode()
+
+
+class KeptPages:
+    """ASGI middleware: sends what is kept; everything else is the application's. What writes makes pages look anew."""
+
+    def __init__(self, app: ASGIApp, pages: Pages) -> None:
+        self._app = app
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if scope["method"] not in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            self._pages.look_anew()
+            return
+        page = self._pages.known(scope["path"], scope["query_string"]) if scope["method"] == "GET" else None
+        if page is None or not await self._renewed(page):
+            await self._app(scope, receive, send)
+            return
+        status, headers, body = reply(page, condition(scope["headers"]))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _renewed(self, page: Page) -> bool:
+        """False where it can no longer be shown: the application says why."""
+        try:
+            await self._pages.renew(page)
+        except (Problem, StoreError):
+            return False
+        return True
+
+
+def reply(page: Page, if_none_match: bytes | None) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body: 304 without a body where the reader has the same already."""
+    if if_none_match is not None and has(if_none_match, page.etag):
+        return 304, [(b"etag", page.etag), (b"cache-control", b"no-cache")], b""
+    return 200, [(b"etag", page.etag), (b"content-length", b"%d" % len(page.body)), *_HEADERS], page.body
