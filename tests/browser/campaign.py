@@ -14,16 +14,21 @@ from shared.events import (
     ContactAttempted,
     ContractEnded,
     ContractSigned,
+    DisputeOpened,
+    DisputeSettled,
     DropoutDetected,
     DropoutDismissed,
     Event,
     InterviewDone,
+    ListTakenIn,
     NetworkRegistered,
     PlacementOffered,
     TrainingStarted,
     YouthEvent,
 )
 from shared.events.base import Kind, Source
+from shared.events.dead_letters import ReferralDeadLetterKept, ReferralDeadLetterSettled
+from shared.events.referral import RowCounts
 from shared.reference import Reference
 
 YEAR: Final = 2013
@@ -57,7 +62,7 @@ def networks(reference: Reference) -> list[Network]:
 
 
 def events(reference: Reference, youths: int, *, seed: int = 2013) -> list[Event]:
-    """The networks' registrations and the youths' lives, up to the day before `TODAY`."""
+    """The networks' registrations, what is told of the lists, and the youths' lives up to the day before `TODAY`."""
     found = networks(reference)
     rng = random.Random(seed)
     weights = [rng.lognormvariate(0, 0.8) for _ in found]
@@ -65,10 +70,45 @@ def events(reference: Reference, youths: int, *, seed: int = 2013) -> list[Event
         NetworkRegistered(network_id=each.network_id, name=each.name, academie=each.academie, platform_ids=())
         for each in found
     ]
+    told += lists_taken_in()
     for network in rng.choices(found, weights, k=youths):
         youth = str(uuid.UUID(int=rng.getrandbits(128), version=4))
         told += (event for event in life(youth, network, rng) if event.on < TODAY.date())
     return told
+
+
+def lists_taken_in() -> Iterator[Event]:
+    """What referral tells of the two lists: rows, rejects, disputes, and records that it could not read.
+
+    Agricultural education has sent nothing since the first.
+    """
+    for number, day in enumerate((date(YEAR, 4, 2), date(YEAR, 11, 4)), start=1):
+        for place, source in enumerate(_SOURCES if number == 1 else _SOURCES[:-1]):
+            rejected = {"under_16": 31 - 5 * place, "has_diploma": 22 - 4 * place, "unknown_commune": 4 - place}
+            rows = RowCounts(
+                source=source,
+                campaign=f"{_LISTS[number - 1]:%Y-%m}",
+                rows=900 // (place + 1),
+                accepted=600 // (place + 1),
+                matched=900 // (place + 1) - 600 // (place + 1) - 7 - sum(rejected.values()),
+                disputed=2,
+                repeated=5,
+                rejected=rejected,
+                warnings={"bad_ine": 9 - place, "school_not_listed": 3},
+            )
+            yield ListTakenIn(on=day, list_id=f"list-{number}", way="list", counts=(rows,))
+    for number in range(9):
+        on = date(YEAR, 4, 3) + timedelta(days=28 * number)
+        yield DisputeOpened(dispute_id=f"D-{number}", on=on, source="SCOLARITE")
+        if number % 2:
+            yield DisputeSettled(
+                dispute_id=f"D-{number}", on=on + timedelta(days=6), source="SCOLARITE", decision="same"
+            )
+    for number, code in enumerate(("bad_json", "bad_json", "invalid_data")):
+        letter = {"on": date(YEAR, 11, 20), "dead_letter_id": f"L-{number}", "topic": "siei.dropouts", "code": code}
+        yield ReferralDeadLetterKept.model_validate(letter)
+        if number == 0:
+            yield ReferralDeadLetterSettled.model_validate({**letter, "by": "person"})
 
 
 def life(youth: str, network: Network, rng: random.Random) -> Iterator[YouthEvent]:
@@ -166,7 +206,7 @@ def envelopes(told: list[Event], *, prefix: str) -> dict[str, list[Envelope]]:
     """The events as they go over the bus, by topic, recorded on the evening of the day that they happened on."""
     by_topic: dict[str, list[Envelope]] = {}
     for number, event in enumerate(told):
-        on = event.on if isinstance(event, YouthEvent) else date(YEAR, 1, 2)
+        on: date = getattr(event, "on", date(YEAR, 1, 2))
         at = datetime.combine(on, time(18, tzinfo=UTC)) + timedelta(milliseconds=number)
         envelope = Envelope(
             id=f"{prefix}-{number:06d}",

@@ -28,11 +28,13 @@ _FOCUSED: Final = """() => {
   const style = getComputedStyle(element);
   const box = element.getBoundingClientRect();
   const outlined = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+  const shape = element.querySelector('path');
+  const drawn = element.ownerSVGElement && shape && parseFloat(getComputedStyle(shape).strokeWidth) >= 2;
   return {
     number: element.dataset.stop === undefined ? -1 : Number(element.dataset.stop),
     name: (element.getAttribute('aria-label') || element.textContent || element.name || '').trim().slice(0, 60),
     target: element.getAttribute('href') || '',
-    marked: outlined || style.boxShadow !== 'none',
+    marked: outlined || Boolean(drawn) || style.boxShadow !== 'none',
     shown: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth && box.width > 0,
   };
 }"""
@@ -53,10 +55,12 @@ async def tab_through(page: Page) -> tuple[int, list[Stop]]:
     """How many elements can be reached with Tab, and where it stops one after the other."""
     expected: int = await page.evaluate(_NUMBER)
     stops: list[Stop] = []
-    for _ in range(min(expected + 5, _MOST_STOPS)):
+    for _ in range(min(expected + 12, _MOST_STOPS)):
         await page.keyboard.press("Tab")
         found = await page.evaluate(_FOCUSED)
         if found is None or (stops and found["number"] == 0):
             break
-        stops.append(Stop(**found))
+        stop = Stop(**found)
+        if not stops or stop.number != stops[-1].number:  # a field for a day has a stop for each of its parts
+            stops.append(stop)
     return expected, stops

@@ -77,7 +77,8 @@ async def test_a_bilan_is_written_validated_frozen_and_corrected(
         assert await send(page) == 200
         assert "version 2" in await page.locator("#versions").inner_text()
         changes = await table(page, "changes")
-        assert any(row.cells["Indicateur"].startswith("Repérés") and row.cells["Écart"] == "+1" for row in changes)
+        assert {row.cells["Écart"] for row in changes if row.cells["Indicateur"].startswith("Repérés,")} == {"+1"}
+        assert {row.cells["Mesure"] for row in changes} == {"effectif"}
         events = await table(page, "events")
         assert [row.cells["Jeune (pseudonyme)"] for row in events] == [late]
         await picture(page, "bilan-correction-ouverte", 1280)
@@ -97,7 +98,7 @@ async def test_a_bilan_that_was_frozen_meanwhile_says_so(browser: Browser, franc
 
 
 async def test_an_objective_is_set_from_the_keyboard_and_keeps_its_history(browser: Browser, france: France) -> None:
-    async with visiting(browser, f"{france.staff}/objectifs?year=2013&academie=14") as visit:
+    async with visiting(browser, f"{france.staff}/objectifs?year=2013&academie=33") as visit:
         page = visit.page
         await fill(page, objective="cent", reason="Dialogue de gestion", by="Le recteur")
         await page.locator("#by").press("Enter")
@@ -110,6 +111,6 @@ async def test_an_objective_is_set_from_the_keyboard_and_keeps_its_history(brows
         versions = await table(page, "versions")
         assert [row.cells["Motif"] for row in versions] == ["Dialogue de gestion"]
         rows = {row.label: row for row in await table(page, "objectives")}
-        assert rows["Rennes"].values["objective"] == "1234"
-    line = france.get("/v1/objectives/2013/14")
+        assert rows["Guyane"].values["objective"] == "1234"
+    line = france.get("/v1/objectives/2013/33")
     assert (line["objective"], line["versions"][0]["by"]) == (1234, "Le recteur")

@@ -69,6 +69,8 @@ def _follow(visit: Visit, url: str) -> None:
 async def picture(page: Page, name: str, width: int) -> None:
     """Keep how it looks, whole, for a person."""
     PICTURES.mkdir(parents=True, exist_ok=True)
+    # At the foot of the page, not in the middle of the picture.
+    await page.locator(".live").evaluate_all("bars => bars.forEach(bar => bar.style.position = 'static')")
     await page.screenshot(path=PICTURES / f"{name}-{width}.png", full_page=True)
 
 

@@ -96,6 +96,8 @@ class BilanView:
 
     def name(self, indicator: str) -> str:
         """What an indicator is called."""
+        if indicator == "size":
+            return str(self._t.size)
         return str(self._names.get(indicator, indicator))
 
     def headlines(self) -> list[dict[str, str]]:
@@ -235,7 +237,7 @@ class BilanView:
         return str(self.table.labels.get(("network", unit), unit))
 
     def changes(self) -> dict[str, Any]:
-        """What a correction changed: columns, rows, how many there are."""
+        """What a correction changed: columns, rows of counts and of the shares and delays that follow, how many."""
         found = (self.bilan["correction"] or {}).get("changes") or []
         columns = [
             _column("indicator", self._t.indicator, "text"),
@@ -245,8 +247,13 @@ class BilanView:
             _column("new", self._t.new, "text"),
             _column("difference", self._t.difference, "text"),
         ]
-        rows = [self._change(change) for change in found[:MOST_ROWS]]
-        return {"columns": columns, "rows": rows, "total": len(found)}
+        shown = found[:MOST_ROWS]
+        return {
+            "columns": columns,
+            "counts": [self._change(change) for change in shown if change["measure"] == "count"],
+            "others": [self._change(change) for change in shown if change["measure"] != "count"],
+            "total": len(found),
+        }
 
     def events(self) -> dict[str, Any] | None:
         """The events that made the difference, where the reader may see them; `missing` says why there are none."""
@@ -265,8 +272,8 @@ class BilanView:
             "indicator": f"{self.name(change['indicator'])}{source}, {view}",
             "span": self._span(change["span"]),
             "measure": getattr(self._t, f"measure_{change['measure']}"),
-            "old": self._shown(change["old"], kind),
-            "new": self._shown(change["new"], kind),
+            "old": self._known(change["old"], kind),
+            "new": self._known(change["new"], kind),
             "difference": "" if change["difference"] is None else self._signed(change["difference"], kind),
         }
         label = self.table.labels.get((change["unit"], change["code"]), change["code"])
@@ -279,6 +286,10 @@ class BilanView:
         if value is None:
             return str(self._base.hidden)
         return self._f.percent(value) if kind == "share" else self._f.number(value)
+
+    def _known(self, value: float | None, kind: str) -> str:
+        """As `_shown`; nothing is hidden from staff, so that None is a share of nobody."""
+        return str(self._base.none) if value is None and self.bilan["audience"] == "staff" else self._shown(value, kind)
 
     def _sum(self, span: str, codes: Iterable[str]) -> int | None:
         found = [self.table.cell(self._place(span, "activity", code, "count")).value for code in codes]
