@@ -131,7 +131,12 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
         reader=reader(settings.reader),
     )
     quality = Quality(
-        service.mongo, answers, settings.service, clock=clock, silent_after_days=settings.source_silence_days
+        service.mongo,
+        answers,
+        settings.service,
+        clock=clock,
+        silent_after_days=settings.source_silence_days,
+        age_s=10 * settings.answer_age_s,
     )
     service.in_background(Silences(quality, service.metrics.registry).run)
     objectives = Objectives(Versions(service.mongo, settings.answer_age_s), answers, load(), targets.read())

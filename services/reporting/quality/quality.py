@@ -1,9 +1,10 @@
 """How good what comes in is: figures of lists, disputes and dead letters, and how fresh all of it is."""
 
+import asyncio
 from calendar import monthrange
-from collections.abc import Mapping
 from datetime import date
-from typing import Any, Final, get_args
+from time import monotonic
+from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
 
@@ -25,15 +26,28 @@ SOURCES: Final[tuple[str, ...]] = get_args(Source)
 class Quality:
     """The state of the data's quality for the reader that `answers` answers.
 
-    `silent_after_days`: an upstream base that was not heard of for longer counts as silent.
+    `silent_after_days`: an upstream base that was not heard of for longer counts as silent. `age_s`: how long what was
+    read is given again, so that the store is asked once however many ask.
     """
 
-    def __init__(self, mongo: Mongo, answers: Answers, service: str, *, clock: Clock, silent_after_days: int) -> None:
+    def __init__(
+        self,
+        mongo: Mongo,
+        answers: Answers,
+        service: str,
+        *,
+        clock: Clock,
+        silent_after_days: int,
+        age_s: float,
+    ) -> None:
         self._mongo = mongo
         self._answers = answers
         self._service = service
         self._clock = clock
         self._silent_after_days = silent_after_days
+        self._age_s = age_s
+        self._kept: dict[Span, tuple[float, _Found]] = {}
+        self._reading = asyncio.Lock()
 
     async def state(self, first: date | None = None, last: date | None = None) -> dict[str, Any]:
         """What came in from the first day to the last, both included, and how all stands now; see `api.QualityState`.
@@ -44,14 +58,7 @@ class Quality:
         span, reader = (first, last), self._answers.reader
         _refuse(span, outside=not reader.is_staff)
         shown = Shown(everything=reader.is_staff)
-        of = await generations.live(self._mongo)
-        while True:
-            found = await self._read(of, span)
-            live = await generations.live(self._mongo)
-            if live == of:
-                break
-            of = live  # a rebuild has switched, and may have dropped what was being read
-        rows, seen, disputes, letters = found
+        rows, seen, disputes, letters = await self._found(span)
         now = self._clock()
         today = now.date()
         false_positives = await self._false_positives(first, last)
@@ -89,13 +96,31 @@ class Quality:
         today = self._clock().date()
         return {source: days for source in SOURCES if (days := silence(seen.get(source), today)) is not None}
 
-    async def _read(
-        self, of: Generation, span: Span
-    ) -> tuple[dict[str, Rows], dict[str, LastSeen], Affairs, Mapping[tuple[str, ...], Affairs]]:
+    async def _found(self, span: Span) -> "_Found":
+        """What is noted of that span, at most `age_s` old."""
+        async with self._reading:
+            at, found = self._kept.pop(span, (0.0, None))
+            if found is None or monotonic() > at + self._age_s:
+                at, found = monotonic(), await self._read(span)
+            while len(self._kept) >= _MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[span] = at, found
+            return found
+
+    async def _read(self, span: Span) -> "_Found":
+        of = await generations.live(self._mongo)
+        while True:
+            found = await self._read_of(of, span)
+            live = await generations.live(self._mongo)
+            if live == of:
+                return found
+            of = live  # a rebuild has switched, and may have dropped what was being read
+
+    async def _read_of(self, of: Generation, span: Span) -> "_Found":
         mongo = self._mongo
         letters = await reading.told_dead_letters(mongo, of, span)
         letters |= await reading.own_dead_letters(mongo, self._service, span)
-        return (
+        return _Found(
             await reading.rows(mongo, of, span),
             await reading.last_seen(mongo, of),
             await reading.disputes(mongo, of, span),
@@ -117,6 +142,16 @@ class Quality:
         }
 
 
+class _Found(NamedTuple):
+    """What is noted."""
+
+    rows: dict[str, Rows]
+    seen: dict[str, LastSeen]
+    disputes: Affairs
+    letters: dict[tuple[str, ...], Affairs]
+
+
+_MOST_KEPT: Final = 16
 _NO_FALSE_POSITIVES: Final = {"detected": None, "dismissed": None, "false_positive_rate": None}
 
 
