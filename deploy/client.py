@@ -187,6 +187,11 @@ class Client:
         query = {name: value for name, value in wanted.items() if value}
         return cast(Indicators, await self._send("reporting", "GET", "/v1/indicators", params=query))
 
+    async def quality(self, *, first: str | None = None, last: str | None = None) -> JsonObject:
+        """How good what comes in is; `first` and `last` are ISO days, both included."""
+        query = {name: value for name, value in (("from", first), ("to", last)) if value}
+        return await self._send("reporting", "GET", "/v1/quality", params=query)
+
     async def begin_build(self, kind: Literal["rebuild", "verification"], *, anyway: bool = False) -> str:
         """Let reporting build its projection anew, or recompute and compare it; the build's identifier."""
         body: JsonObject = {"anyway": True} if anyway else {}

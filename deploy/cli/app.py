@@ -148,6 +148,23 @@ def indicators(
 
 
 @app.command()
+def quality(
+    *,
+    first: Annotated[str | None, typer.Option("--from", metavar="D", help="First day of the period (ISO).")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="D", help="Last day of the period (ISO).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The service's answer as JSON, and nothing else.")] = False,
+    reporting: Annotated[str | None, typer.Option(metavar="URL", help="Where reporting is.")] = None,
+) -> None:
+    """Show how good what comes in is: lists by upstream base, rejects, silence, disputes, dead letters.
+
+    Example: `foquale quality --from 2013-03-01`
+    """
+    from deploy.cli.quality import run
+
+    asyncio.run(run(first, last, addresses(_override(reporting=reporting)), as_json=as_json))
+
+
+@app.command()
 def republish(
     services: Annotated[
         list[str] | None,
