@@ -57,7 +57,7 @@ class Mark:
 
 def funnel(bars: Sequence[Bar], writing: Writing, *, title: str, hidden: str) -> Markup:
     """Horizontal bars, one below the other, each as long as its share of the first."""
-    row, left = 34, 132
+    row, left = 34, 152
     room = _WIDTH - left - 112
     most = max((bar.value for bar in bars if bar.value is not None), default=0)
     parts = []
@@ -116,13 +116,11 @@ def lines(
         parts.extend(_line(plot, line))
     height = _TOP + _PLOT + 30
     for number, line in enumerate(series if len(series) > 1 else ()):
-        x = _LEFT + number * (_WIDTH - _LEFT) / len(series)
-        parts.append(Markup('<path d="M{:.1f} {}h22" class="line {}"/>').format(x, height + 11, line.mark))
-        parts.append(
-            Markup('<circle cx="{:.1f}" cy="{}" r="4" class="dot {}"/>').format(x + 11, height + 11, line.mark)
-        )
-        parts.append(_text(x + 28, height + 16, line.label))
-    return _svg(name, title, told, height + (26 if len(series) > 1 else 0), parts)
+        y = height + 12 + number * 22
+        parts.append(Markup('<path d="M{} {}h24" class="line {}"/>').format(_LEFT, y, line.mark))
+        parts.append(Markup('<circle cx="{}" cy="{}" r="4" class="dot {}"/>').format(_LEFT + 12, y, line.mark))
+        parts.append(_text(_LEFT + 32, y + 4, line.label))
+    return _svg(name, title, told, height + (len(series) * 22 + 4 if len(series) > 1 else 0), parts)
 
 
 @dataclass(frozen=True, slots=True)

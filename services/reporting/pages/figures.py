@@ -11,6 +11,7 @@ import msgspec
 
 from services.reporting.answers import Answers, Edition
 from services.reporting.definitions import Definition
+from services.reporting.figures import Period
 from services.reporting.objectives.objectives import Objectives
 from services.reporting.pages import views
 from services.reporting.pages.kept import View
@@ -83,6 +84,7 @@ class FiguresPages:
         row = self._rows(edition, when, by="academie", view="activity,cohort", code=code)[0]
         months = self._months(edition, when.year, code)
         networks = self._networks(edition, when, code)
+        curve = self._answers.curve("academie", code, Period(when.first, when.last), edition)
         line = next((line for line in year["academies"] if line["academie"] == code), None)
         cohort = row["cohort"]
         codes = (*views.FUNNEL[1:], "civic_service", "broken")
@@ -118,6 +120,10 @@ class FiguresPages:
             ],
             "month_names": [writing.short_month(number) for number in range(1, 13)],
             "monthly": [{"key": key, "label": self._name(key, page), "kind": "count"} for key in views.MONTHLY],
+            "curve": views.curve_rows(curve),
+            "complete_days": curve["complete_days"],
+            "curve_hidden": bool(curve.get("suppressed")),
+            "curve_columns": [{"key": key, "label": self._name(key, page), "kind": "share"} for key in views.CURVE],
             "networks": networks,
             "network_columns": network_columns,
             "delays": [each | {"label": self._name(each["code"], page)} for each in views.delay_rows(cohort)],
@@ -135,7 +141,8 @@ class FiguresPages:
                 if two_months(when.year, int(part))[0] <= edition.as_of.date()
             ],
             "definitions": self._definitions(
-                ("detected", *codes, "unknown", "not_known", "lapsed"), ("attainment", "false_positive_rate")
+                ("detected", *codes, "unknown", "not_known", "lapsed"),
+                ("attainment", "false_positive_rate", "cohort_curve"),
             ),
         }
 

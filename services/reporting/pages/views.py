@@ -18,6 +18,7 @@ CLASSES: Final = (0.25, 0.5, 0.75, 1.0)
 FUNNEL: Final = ("detected", "attempted", "reached", "interviewed", "offered", "contracted", "returned")
 NATIONAL_COLUMNS: Final = ("detected", "reached", "interviewed", "contracted", "returned", "civic_service")
 NETWORK_COLUMNS: Final = ("detected", "reached", "interviewed", "contracted", "returned", "civic_service", "broken")
+CURVE: Final = ("reached", "contracted", "returned")
 MONTHLY: Final = ("detected", "interviewed", "contracted", "returned")
 
 
@@ -139,4 +140,15 @@ def trajectory(line: Row, writing: Writing) -> list[dict[str, Any]]:
             ],
         }
         for each in line["path"]
+    ]
+
+
+def curve_rows(curve: Row) -> list[dict[str, Any]]:
+    """The cohort curve as a table: by days since detection, the share that had come to each step; none where empty."""
+    if curve.get("suppressed") or not curve["size"]:
+        return []
+    return [
+        {"label": str(days), "cells": {step: curve[step][place] for step in CURVE}}
+        for place, days in enumerate(curve["days"])
+        if days <= curve["known_days"]
     ]

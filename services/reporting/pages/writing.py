@@ -34,7 +34,7 @@ class Writing:
     def number(self, value: float) -> str:
         """`20 000` and `1,5`, or `20,000` and `1.5`; no decimals where there are none, else one."""
         text = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
-        return self._localised(text)
+        return self._localised(text.replace("-", "\N{MINUS SIGN}"))
 
     def percent(self, value: float, decimals: int = 1) -> str:
         """A share of 1 in per cent: `12,3 %`, or `12.3%`."""
