@@ -78,7 +78,9 @@ def quality_view(state: State, texts: Any, f: Writing) -> dict[str, Any]:
         "letters": {
             "columns": [
                 _column("code", t.code, "text"),
-                *(_column(key, getattr(t, key)) for key in ("kept", "settled", "open")),
+                _column("kept", t.kept),
+                _column("settled", t.letters_settled),
+                _column("open", t.open),
                 _column("oldest_open_on", t.oldest_open_on, "text"),
             ],
             "rows": [_letter(letter, f) for letter in state["dead_letters"]],
