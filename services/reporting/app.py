@@ -15,6 +15,9 @@ from services.reporting.objectives import store as objectives_store
 from services.reporting.objectives import targets
 from services.reporting.objectives.objectives import Objectives
 from services.reporting.objectives.store import Versions
+from services.reporting.open_data import api as open_data_api
+from services.reporting.open_data import publications
+from services.reporting.open_data.publications import Publications
 from services.reporting.quality import api as quality_api
 from services.reporting.quality import notes
 from services.reporting.quality.notes import Notes
@@ -87,7 +90,7 @@ NOTES: Notes = {
 def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) -> FastAPI:
     """Reporting's ASGI application."""
     settings = settings or ReportingSettings()
-    collections = (*store.COLLECTIONS, *objectives_store.COLLECTIONS)
+    collections = (*store.COLLECTIONS, *objectives_store.COLLECTIONS, *publications.COLLECTIONS)
     indexes = (*store.INDEXES, *objectives_store.INDEXES)
     service = Service(settings, collections=collections, indexes=indexes, clock=clock)
     topics = {settings.topic(name): name for name in TOPICS}
@@ -140,8 +143,16 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
     )
     service.in_background(Silences(quality, service.metrics.registry).run)
     objectives = Objectives(Versions(service.mongo, settings.answer_age_s), answers, load(), targets.read())
+    published = Publications(service.mongo, answers, clock=clock, age_s=settings.open_data_age_s)
     application = service.app(
-        "reporting", [api.router(answers), quality_api.router(quality), projection_api.router(builds), objectives_api.router(objectives)]
+        "reporting",
+        [
+            api.router(answers),
+            quality_api.router(quality),
+            projection_api.router(builds),
+            objectives_api.router(objectives),
+            open_data_api.router(published),
+        ],
     )
     application.add_middleware(Front, answers=answers)
     return application

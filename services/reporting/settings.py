@@ -58,6 +58,10 @@ class ReportingSettings(ServiceSettings):
         "a month late.",
     )
 
+    open_data_age_s: float = Field(
+        60.0, ge=0, description="How long open data are served as they are before they are made anew."
+    )
+
     @field_validator("reader")
     @classmethod
     def _names_a_reader(cls, written: str) -> str:

@@ -48,12 +48,20 @@ class _Seen:
     answers: Answers
     edition: Edition
     reader: Reader
+    kept: dict[tuple[Any, ...], Counts]
+    """What was already counted of the same figures."""
 
     def by_month(self, year: int, months: int, level: Level, code: str | None = None) -> Counts:
         """Returned by the end of each of so many months, each counted from the year's beginning, and in the whole year.
 
         Each is asked for as such: a sum of months would show what is hidden, or hide what is shown.
         """
+        asked = (self.reader, year, months, level, code)
+        if asked not in self.kept:
+            self.kept[asked] = self._by_month(year, months, level, code)
+        return self.kept[asked]
+
+    def _by_month(self, year: int, months: int, level: Level, code: str | None) -> Counts:
         ends = [last_day(year, month) for month in range(1, months + 1)]
         if months < 12:
             ends.append(last_day(year, 12))
@@ -99,6 +107,8 @@ class Objectives:
         self._answers = answers
         self._reference = reference
         self._targets = targets
+        self._kept: dict[tuple[Any, ...], Counts] = {}
+        self._kept_of = -1
 
     async def of(self, year: int, academie: str, reader: Reader | None = None) -> Line:
         """The line of an académie; 404 `unknown_academie`."""
@@ -172,7 +182,10 @@ class Objectives:
 
     async def _moment(self, year: int, reader: Reader | None) -> _Moment:
         """The figures of now: to be used at once."""
-        seen = _Seen(self._answers, await self._answers.edition(), reader or self._answers.reader)
+        edition = await self._answers.edition()
+        if self._kept_of != edition.moves:
+            self._kept_of, self._kept = edition.moves, {}
+        seen = _Seen(self._answers, edition, reader or self._answers.reader, self._kept)
         return _Moment(seen, season(year, seen.by_month(year - 1, 12, "national")[NATIONAL_CODE][:12]))
 
     def _national(self, moment: _Moment, objectives: Sequence[int | None]) -> Line:
