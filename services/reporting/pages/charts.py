@@ -56,24 +56,21 @@ class Mark:
 
 
 def funnel(bars: Sequence[Bar], writing: Writing, *, title: str, hidden: str) -> Markup:
-    """Horizontal bars, one below the other, each as long as its share of the first."""
-    row, left = 34, 152
-    room = _WIDTH - left - 112
+    """Horizontal bars, one below the other, each under its name and as long as its share of the longest."""
+    row, room = 46, _WIDTH - 118
     most = max((bar.value for bar in bars if bar.value is not None), default=0)
     parts = []
     for number, bar in enumerate(bars):
-        y = number * row + 4
-        parts.append(_text(left - 12, y + 17, bar.label, anchor="end"))
+        y = number * row + 20
+        parts.append(_text(0, y - 6, bar.label))
         if bar.value is None:
-            parts.append(Markup('<rect x="{}" y="{}" width="{}" height="24" class="bar-none"/>').format(left, y, 40))
-            parts.append(_text(left + 50, y + 17, hidden, "soft"))
+            parts.append(Markup('<rect x="0" y="{}" width="40" height="20" class="bar-none"/>').format(y))
+            parts.append(_text(50, y + 15, hidden, "soft"))
             continue
         length = room * bar.value / most if most else 0.0
-        parts.append(
-            Markup('<rect x="{}" y="{}" width="{:.1f}" height="24" class="bar"/>').format(left, y, max(length, 1))
-        )
+        parts.append(Markup('<rect x="0" y="{}" width="{:.1f}" height="20" class="bar"/>').format(y, max(length, 1)))
         share = "" if bar.share is None else f" ({writing.percent(bar.share)})"
-        parts.append(_text(left + length + 8, y + 17, f"{writing.number(bar.value)}{share}", "strong"))
+        parts.append(_text(length + 8, y + 15, f"{writing.number(bar.value)}{share}", "strong"))
     told = "; ".join(f"{bar.label}: {hidden if bar.value is None else writing.number(bar.value)}" for bar in bars)
     return _svg("funnel", title, told, len(bars) * row + 4, parts)
 
