@@ -105,7 +105,7 @@ class FiguresPages:
             },
             "funnel": [
                 {
-                    "label": self._name(key, page),
+                    "label": self._name(key, page).split(" (")[0],
                     "cells": {"count": value, "share": share},
                     "nothing": ["share"] if cohort["size"] == 0 else [],
                 }
