@@ -192,6 +192,10 @@ class Client:
         query = {name: value for name, value in (("from", first), ("to", last)) if value}
         return await self._send("reporting", "GET", "/v1/quality", params=query)
 
+    async def objectives(self, year: int) -> JsonObject:
+        """Every académie's objective of a year, its trajectory and landing; and France's."""
+        return await self._send("reporting", "GET", f"/v1/objectives/{year}")
+
     async def begin_build(self, kind: Literal["rebuild", "verification"], *, anyway: bool = False) -> str:
         """Let reporting build its projection anew, or recompute and compare it; the build's identifier."""
         body: JsonObject = {"anyway": True} if anyway else {}

@@ -165,6 +165,22 @@ def quality(
 
 
 @app.command()
+def objectives(
+    *,
+    year: Annotated[int, typer.Option(metavar="Y", help="A calendar year.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The service's answer as JSON, and nothing else.")] = False,
+    reporting: Annotated[str | None, typer.Option(metavar="URL", help="Where reporting is.")] = None,
+) -> None:
+    """Show each académie's objective of a year, how far it has come, and where it will land.
+
+    Example: `foquale objectives --year 2013`
+    """
+    from deploy.cli.objectives import run
+
+    asyncio.run(run(year, addresses(_override(reporting=reporting)), as_json=as_json))
+
+
+@app.command()
 def republish(
     services: Annotated[
         list[str] | None,

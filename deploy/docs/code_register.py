@@ -234,7 +234,11 @@ _REPORTING: Final = (
     Code(
         "unknown_period", "A year has the periods 1 to 6; bilans are of the years 2000 to 2100.", "Give such a period."
     ),
-    Code("period_not_begun", "The bilan's period has not begun.", "Ask from the day named in `detail` on."),
+    Code(
+        "period_not_begun",
+        "The period, of a bilan or of open data, has not begun.",
+        "Ask from the day named in `detail` on.",
+    ),
     Code("unknown_version", "The bilan has no such version.", "Leave `version` out: the latest is given."),
     Code("not_published", "No version of the bilan is frozen yet; drafts are for the académie.", "Ask again later."),
     Code("not_acceptable", "The bilan is not given in any format that Accept names.", "Use `?format=`."),
