@@ -114,7 +114,9 @@ def _print_check(console: Console, differences: list[str]) -> bool:
 def _addresses(machine: Machine) -> None:
     urls = machine.urls
     typer.echo("\n".join(f"{service:<10} {url}/docs" for service, url in urls.items()))
-    typer.echo(f"indicators {urls['reporting']}/v1/indicators?by=national,academie&from=2013-01-01&to=2013-12-31")
+    reporting = urls["reporting"]
+    typer.echo(f"pages      {reporting}/ (France), {reporting}/academies/09 (Lille), {reporting}/definitions")
+    typer.echo(f"indicators {reporting}/v1/indicators?by=national,academie&from=2013-01-01&to=2013-12-31")
 
 
 async def _play(player: Player, work: Iterable[Work], total: int) -> None:

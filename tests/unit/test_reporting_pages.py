@@ -88,7 +88,14 @@ def test_a_line_has_a_mark_for_each_known_value_and_a_gap_where_it_is_hidden() -
 
 def test_a_landing_and_a_break_are_drawn_with_their_names() -> None:
     svg = charts.lines(
-        ["1", "2"], [Series("A", [1, 2])], FR, name="x", title="T", told="D", landing=Range(4, 3, 6), breaks=[Mark(0, "b")]
+        ["1", "2"],
+        [Series("A", [1, 2])],
+        FR,
+        name="x",
+        title="T",
+        told="D",
+        landing=Range(4, 3, 6),
+        breaks=[Mark(0, "b")],
     )
     assert svg.count('class="range"') == 1
     assert "<title>b</title>" in svg
@@ -114,7 +121,16 @@ def test_every_academie_of_a_day_is_on_the_map_once_and_inside_the_sheet(day: da
 
 
 def test_attainment_falls_into_classes_and_what_is_hidden_into_none() -> None:
-    assert [views.class_of(share) for share in (0, 0.249, 0.25, 0.5, 0.999, 1, 1.4, None)] == [0, 0, 1, 2, 3, 4, 4, None]
+    assert [views.class_of(share) for share in (0, 0.249, 0.25, 0.5, 0.999, 1, 1.4, None)] == [
+        0,
+        0,
+        1,
+        2,
+        3,
+        4,
+        4,
+        None,
+    ]
 
 
 def test_who_is_back_is_hidden_with_a_part_of_it() -> None:
