@@ -1,7 +1,7 @@
 """The pages say what the interface says, in whatever order, language or browser they are read."""
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
 from tests.browser.france import WITHOUT_OBJECTIVE, France
 from tests.browser.sheets import number, places, table
@@ -68,7 +68,11 @@ async def test_an_academie_says_what_the_interface_says_of_it(browser: Browser, 
 
 
 async def sorted_by(page: Page, key: str) -> list[str]:
-    await page.locator(f"#{TABLE} th a.sort[data-key={key}]").click()
+    head = page.locator(f"#{TABLE} th:has(a.sort[data-key={key}])")
+    turned = "ascending" if await head.get_attribute("aria-sort") == "descending" else "descending"
+    await head.locator("a.sort").click()
+    await expect(head).to_have_attribute("aria-sort", turned)
+    await page.wait_for_load_state()
     return [row.label for row in await table(page, TABLE)]
 
 
@@ -91,7 +95,8 @@ async def test_the_other_language_shows_the_same_page_with_the_same_figures(brow
     async with visiting(browser, f"{france.staff}/academies/10?year=2013&period=2") as visit:
         french = await table(visit.page, "networks-table")
         await visit.page.get_by_role("link", name="English").click()
-        assert await visit.page.locator("html").get_attribute("lang") == "en"
+        await expect(visit.page.locator("html")).to_have_attribute("lang", "en")
+        await visit.page.wait_for_load_state()
         assert "period=2" in visit.page.url
         english = await table(visit.page, "networks-table")
         numbers = [[number(cell) for cell in row.cells.values()][:6] for row in french]
