@@ -8,7 +8,7 @@ pieces, so that nobody waits for more than one of them.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from time import monotonic
 from typing import Any, Final
@@ -54,7 +54,6 @@ class Page:
     state: State = ()
     fresh_at: float = float("-inf")
     renewal: asyncio.Task[None] | None = None
-    making: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Pages:
@@ -67,13 +66,18 @@ class Pages:
         self._state: State = ()
         self._state_at = float("-inf")
         self._kept: dict[tuple[str, bytes], Page] = {}
-        self._background = asyncio.Lock()
+        self._first: dict[tuple[str, bytes], Page] = {}
+        self._making = asyncio.Lock()
 
     async def show(self, asked: Asked, look: Look) -> Page:
-        """The page of now; kept for when it is asked for again."""
-        page = Page(asked, look)
-        await self._make(page)
-        self._kept.pop(key := (asked.path, asked.query.encode()), None)
+        """The page of now; kept for when it is asked for again. Who asks meanwhile waits for the same one."""
+        key = asked.path, asked.query.encode()
+        page = self._first.setdefault(key, Page(asked, look))
+        try:
+            await self._make(page)
+        finally:
+            self._first.pop(key, None)
+        self._kept.pop(key, None)
         while len(self._kept) >= _MOST_KEPT:
             del self._kept[next(iter(self._kept))]
         self._kept[key] = page
@@ -103,14 +107,12 @@ class Pages:
             page.renewal = asyncio.create_task(self._renew_behind(page, now))
 
     async def _renew_behind(self, page: Page, asked_at: float) -> None:
-        """Renew a page while the last one is still being sent; one page at a time."""
+        """Renew a page while the last one is still being sent."""
         try:
-            async with self._background:
-                state = await self._now()
-                if page.state == state:
-                    page.fresh_at = monotonic()
-                elif asked_at >= page.fresh_at + _HOLDS_S:
-                    await self._make(page)
+            if page.state == await self._now():
+                page.fresh_at = monotonic()
+            elif asked_at >= page.fresh_at + _HOLDS_S:
+                await self._make(page)
         except (Problem, StoreError) as error:
             log.info("page_not_renewed", path=page.asked.path, error=describe(error))
         finally:
@@ -124,8 +126,9 @@ class Pages:
         return self._state
 
     async def _make(self, page: Page) -> None:
+        """Make the page one of now; one page at a time, so that each is soon done."""
         asked_at = monotonic()
-        async with page.making:
+        async with self._making:
             if page.fresh_at >= asked_at:
                 return  # made while this one waited
             fresh_at, state = monotonic(), await self._now()
