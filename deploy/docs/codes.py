@@ -32,6 +32,7 @@ _AT: Final[Mapping[str, int]] = {
     "Failure": 1,
     "Fault": 1,
     "Look": 0,
+    "_fault": 1,
     "NotAllowed": 0,
     "Rejected": 0,
     "PydanticCustomError": 0,
@@ -47,6 +48,7 @@ _STATUS: Final[Mapping[str, int]] = {
     "Fault": 422,
     "PydanticCustomError": 422,
     "Look": 422,
+    "_fault": 422,
     "NotAllowed": 409,
 }
 

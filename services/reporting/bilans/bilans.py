@@ -328,8 +328,9 @@ def _refuse_faulty(fields: Mapping[str, str]) -> None:
     errors = list(faults(fields))
     if errors:
         places = ", ".join(f"{error['field']} ({error['message']})" for error in errors)
-        code = "identity_in_text" if any(error["code"].startswith("looks_like") for error in errors) else "bad_text"
-        raise Problem(422, code, f"mend these texts and send again: {places}", errors=errors)
+        looks = any(error["code"].startswith("looks_like") for error in errors)
+        detail = f"mend these texts and send again: {places}"
+        raise Problem(422, "identity_in_text" if looks else "bad_text", detail, errors=errors)
 
 
 def _name(field: str, text: str) -> str:
