@@ -8,7 +8,7 @@ from playwright.async_api import Browser, Page
 from tests.browser.campaign import detected
 from tests.browser.france import France
 from tests.browser.sheets import table
-from tests.browser.visits import NARROW, barriers, overflow, picture, visiting
+from tests.browser.visits import NARROW, barriers, overflow, picture, resize, visiting
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(150)]
 
@@ -82,7 +82,7 @@ async def test_a_bilan_is_written_validated_frozen_and_corrected(
         events = await table(page, "events")
         assert [row.cells["Jeune (pseudonyme)"] for row in events] == [late]
         await picture(page, "bilan-correction-ouverte", 1280)
-        await page.set_viewport_size({"width": NARROW, "height": 844})
+        await resize(page, NARROW)
         assert await overflow(page) <= 0
         await picture(page, "bilan-correction-ouverte", NARROW)
         if javascript:

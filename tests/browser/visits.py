@@ -66,6 +66,11 @@ def _follow(visit: Visit, url: str) -> None:
         visit.strangers.append(url)
 
 
+async def resize(page: Page, width: int) -> None:
+    """Another window."""
+    await page.set_viewport_size({"width": width, "height": _HEIGHTS[width]})
+
+
 async def picture(page: Page, name: str, width: int) -> None:
     """Keep how it looks, whole, for a person."""
     PICTURES.mkdir(parents=True, exist_ok=True)
@@ -81,7 +86,8 @@ def _axe() -> str:
 
 async def barriers(page: Page) -> list[str]:
     """What axe finds that WCAG 2.2 AA does not allow: rule, what is wrong, and where."""
-    await page.evaluate(_axe())
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(_axe())
     found: dict[str, Any] = await page.evaluate(
         "rules => axe.run(document, {runOnly: {type: 'tag', values: rules}, resultTypes: ['violations']})", _RULES
     )
