@@ -13,7 +13,7 @@ from services.reporting.answers import Answers
 from services.reporting.pages import charts, views
 from services.reporting.pages.charts import Bar, Mark, Range, Series
 from services.reporting.pages.follow import Followers
-from services.reporting.pages.kept import Pages, View
+from services.reporting.pages.kept import Pages, State, View
 from services.reporting.pages.map import sheet
 from services.reporting.pages.periods import FiguresQuery, chosen, years
 from services.reporting.pages.site import Asked, Site
@@ -179,10 +179,10 @@ class Clocked:
     async def _state(self) -> tuple[object, ...]:
         return (self.state,)
 
-    async def look(self) -> View:
+    async def look(self, state: State) -> View:
         self.made += 1
         view = {"title": self.shown, "detail": "", "status": 404, "code": "c", "errors": [], "suggestions": []}
-        return "problem.html", view
+        return state, "problem.html", view
 
 
 async def test_a_page_is_made_anew_only_where_its_state_and_its_view_are_others() -> None:
@@ -213,6 +213,7 @@ async def test_readers_get_the_last_page_while_the_next_is_made_and_never_an_old
     assert b"<title>b" in page.body
     clocked.state, clocked.shown = 3, "c"
     page.fresh_at -= 5
+    page.asked_at -= 5
     await asyncio.sleep(0.02)
     await clocked.pages.renew(page)
     assert b"<title>c" in page.body

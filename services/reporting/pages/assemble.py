@@ -50,7 +50,7 @@ def assemble(
     followers = Followers(answers, service.ending)
     service.in_background(followers.run)
     routers = [
-        router.router(site, kept, FiguresPages(site, answers, objectives, reference)),
+        router.router(site, kept, FiguresPages(site, answers, objectives, reference, share_s=0.5 if age_s else 0)),
         router.static(site),
         follow.router(followers),
         objective_pages.router(site, objectives, objectives.latest_year),

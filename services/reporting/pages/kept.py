@@ -2,8 +2,8 @@
 
 A page is of a *state*: the figures, how far the topics are applied, the day, and what else pages show. While the state
 stays the same a page is sent again as it is. Once it is another, the view is made anew, and the page only where the
-view differs; the readers meanwhile get the last one, which is never older than `_OLDEST_S`. Making is done in short
-pieces, so that nobody waits for more than one of them.
+view differs; the readers meanwhile get the last one. Only who asks for a page that nobody has asked for of late, and
+that may be old, waits. Making is done in short pieces and with rests, so that others come in between.
 """
 
 import asyncio
@@ -26,14 +26,18 @@ from shared.problems import Problem
 log = structlog.get_logger(__name__)
 
 State = tuple[object, ...]
-View = tuple[str, dict[str, Any]]
-"""A template and what it shows, as plain data."""
+View = tuple[State, str, dict[str, Any]]
+"""The state that a view is of, which may be a little older than the one it was asked for; template and plain data."""
 
-Look = Callable[[], Awaitable[View]]
+Look = Callable[[State], Awaitable[View]]
 
 _MOST_KEPT: Final = 256
 _HOLDS_S: Final = 0.6
 _OLDEST_S: Final = 1.0
+_LONGEST_S: Final = 10.0
+"""A page that is asked for all the time is renewed behind its readers; they wait only where it is older than this."""
+_REST: Final = 2.0
+"""After a page was made behind its readers, for so many times as long none is."""
 _LONGEST_PIECE_S: Final = 0.001
 _HEADERS: Final = [
     (b"content-type", HTML.encode()),
@@ -53,6 +57,7 @@ class Page:
     view: bytes = b""
     state: State = ()
     fresh_at: float = float("-inf")
+    asked_at: float = float("-inf")
     renewal: asyncio.Task[None] | None = None
 
 
@@ -64,10 +69,12 @@ class Pages:
         self._ask_state = state
         self._age_s = age_s
         self._state: State = ()
+        self._writes = 0
         self._state_at = float("-inf")
         self._kept: dict[tuple[str, bytes], Page] = {}
         self._first: dict[tuple[str, bytes], Page] = {}
         self._making = asyncio.Lock()
+        self._behind = asyncio.Lock()
 
     async def show(self, asked: Asked, look: Look) -> Page:
         """The page of now; kept for when it is asked for again. Who asks meanwhile waits for the same one."""
@@ -90,6 +97,7 @@ class Pages:
     def look_anew(self) -> None:
         """Take no page for fresh any more: something was written here."""
         self._state_at = float("-inf")
+        self._writes += 1
         for page in self._kept.values():
             page.fresh_at = float("-inf")
             page.state = ()
@@ -97,11 +105,12 @@ class Pages:
     async def renew(self, page: Page) -> None:
         """See to it that the page may be sent."""
         now = monotonic()
+        before, page.asked_at = page.asked_at, now
         if now < page.fresh_at + self._age_s:
             return
         if page.state == self._state and now < self._state_at + self._age_s:
             page.fresh_at = now
-        elif not self._age_s or now >= page.fresh_at + _OLDEST_S:
+        elif not self._age_s or now >= page.fresh_at + (_LONGEST_S if now < before + _OLDEST_S else _OLDEST_S):
             await self._make(page)
         elif page.renewal is None and (now >= page.fresh_at + _HOLDS_S or now >= self._state_at + self._age_s):
             page.renewal = asyncio.create_task(self._renew_behind(page, now))
@@ -112,7 +121,10 @@ class Pages:
             if page.state == await self._now():
                 page.fresh_at = monotonic()
             elif asked_at >= page.fresh_at + _HOLDS_S:
-                await self._make(page)
+                async with self._behind:
+                    began = monotonic()
+                    await self._make(page)
+                    await asyncio.sleep((monotonic() - began) * _REST)
         except (Problem, StoreError) as error:
             log.info("page_not_renewed", path=page.asked.path, error=describe(error))
         finally:
@@ -121,7 +133,7 @@ class Pages:
     async def _now(self) -> State:
         if monotonic() >= self._state_at + self._age_s:
             at = monotonic()
-            self._state = await self._ask_state()
+            self._state = (*await self._ask_state(), self._writes)
             self._state_at = at
         return self._state
 
@@ -135,7 +147,7 @@ class Pages:
             if page.state == state and page.body:
                 page.fresh_at = fresh_at
                 return
-            template, shown = await page.look()
+            state, template, shown = await page.look(state)
             view = blake2b(msgspec.json.encode([template, shown], enc_hook=repr), digest_size=12).digest()
             if view != page.view:
                 body = await self._rendered(template, page.asked, shown)

@@ -29,12 +29,12 @@ def router(site: Site, pages: Pages, figures: FiguresPages) -> APIRouter:
     @routes.get("/")
     async def national(request: Request, query: Annotated[FiguresQuery, Query()]) -> Response:
         """France, the map and the table of its académies."""
-        return await shown(request, lambda: figures.national(asked(request), query))
+        return await shown(request, lambda state: figures.national(asked(request), query, state))
 
     @routes.get("/academies/{code}")
     async def academie(request: Request, code: str, query: Annotated[FiguresQuery, Query()]) -> Response:
         """An académie."""
-        return await shown(request, lambda: figures.academie(asked(request), code, query))
+        return await shown(request, lambda state: figures.academie(asked(request), code, query, state))
 
     @routes.get("/definitions")
     async def definitions(request: Request, _query: Annotated[PageQuery, Query()]) -> Response:
