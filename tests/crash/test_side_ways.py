@@ -9,9 +9,15 @@ from typing import Any, Final
 import pytest
 
 from shared.crash_points import Point
-from shared.events import PlacementExpired
-from tests.crash.affairs import Affairs
-from tests.crash.services import Catalogue, Referral, Reporting
+from shared.events import (
+    DropoutDetected,
+    ListTakenIn,
+    PlacementExpired,
+    ReferralDeadLetterKept,
+    ReferralDeadLetterSettled,
+)
+from tests.crash.affairs import A_DEAD_LETTER, Affairs
+from tests.crash.services import A_BATCH, Catalogue, Referral, Reporting
 from tests.crash.world import World
 from tests.support import lives
 from tests.support.probe import eventually
@@ -58,7 +64,8 @@ async def broken_off(world: World, point: Point, taken: int, *, key: str | None)
     assert await world.death() == -9
     async with world.store() as store:
         assert await store["youths"].count_documents({}) == taken
-        assert await store["outbox"].count_documents({}) == taken
+        assert await store["outbox"].count_documents({"type": DropoutDetected.TYPE}) == taken
+        assert await store["outbox"].count_documents({"type": ListTakenIn.TYPE}) == taken // _AT_ONCE
 
     await world.live()
     if key:
@@ -75,8 +82,13 @@ async def broken_off(world: World, point: Point, taken: int, *, key: str | None)
     async with world.store() as store:
         names = {youth["_id"]: youth["family_name"] async for youth in store["youths"].find()}
     assert Counter(names.values()) == Counter(each["family_name"] for each in rows)
-    told = {envelope.id: envelope.subject for envelope in await world.published()}
-    assert Counter(told.values()) == Counter(names.keys())
+    log = {envelope.id: envelope for envelope in await world.published()}.values()
+    told = Counter(envelope.subject for envelope in log if envelope.type == DropoutDetected.TYPE)
+    assert told == Counter(names.keys())
+    pieces = [ListTakenIn.model_validate_json(each.data) for each in log if each.type == ListTakenIn.TYPE]
+    counts_told = [counts for piece in pieces for counts in piece.counts]
+    assert sum(each.accepted for each in counts_told) == _ROWS
+    assert sum(each.repeated for each in counts_told) == taken
 
 
 async def test_a_sweep_that_died_gives_every_seat_back_once(world_of: WorldOf) -> None:
@@ -202,7 +214,9 @@ async def test_a_replay_that_died_between_effect_and_mark_is_replayed_again_with
         assert await store["dead_letters"].count_documents({"state": "replayed"}) == 2
         log = {envelope.id: envelope for envelope in await world.published()}
         told = Counter([f"{e.type} {await referral.subject_as_known(store, e.subject)}" for e in log.values()])
-    assert told == referral.meanings()
+    by_themselves = {f"{ListTakenIn.TYPE} {A_BATCH}": 1}  # two rows, each a batch of its own, and not one together
+    letters = {f"{event.TYPE} {A_DEAD_LETTER}": 2 for event in (ReferralDeadLetterKept, ReferralDeadLetterSettled)}
+    assert told == referral.meanings() + Counter(by_themselves | letters)
 
 
 async def settled(affairs: Affairs) -> None:
