@@ -196,6 +196,11 @@ _TRACKING: Final = (
 _REPORTING: Final = (
     Code("period_upside_down", "`from` is after `to`.", "Swap them or mend one."),
     Code(
+        "too_many_followers",
+        "Five hundred pages of this process follow the figures already.",
+        "Load the page again from time to time instead, or try again later.",
+    ),
+    Code(
         "period_not_whole_months",
         "A reader outside the académies asks for a part of a month.",
         "Begin on the first day of a month and end on the last day of one.",
