@@ -23,7 +23,7 @@ HEIGHT: Final = 1140
 _MAINLAND: Final[Box] = (10, 10, 980, 955)
 _ILE_DE_FRANCE: Final = ("25", "01", "24")
 _FRAMES: Final[Mapping[Box, Sequence[str]]] = {
-    (10, 20, 290, 235): _ILE_DE_FRANCE,
+    (4, 4, 240, 205): _ILE_DE_FRANCE,
     (10, 985, 180, 145): ("32",),
     (210, 985, 180, 145): ("31",),
     (410, 985, 180, 145): ("33",),
