@@ -6,7 +6,7 @@ answers agree with each other, the broker is asked once however many ask, and a 
 
 import asyncio
 from calendar import monthrange
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import blake2b
@@ -17,16 +17,18 @@ import msgspec
 import numpy as np
 import structlog
 
-from services.reporting import freshness
+from services.reporting import curves, freshness, small_cells
 from services.reporting.board import Board, Figures
 from services.reporting.definitions import Registry
-from services.reporting.figures import Period
+from services.reporting.figures import Level, Period
 from services.reporting.freshness import Partition
 from services.reporting.indicators import DEFINITION_VERSION
+from services.reporting.measures import NUMBERS
+from services.reporting.months import Numbers
 from services.reporting.queries import IndicatorsQuery
 from services.reporting.readers import NATIONAL, Reader
 from services.reporting.rows import views_of
-from services.reporting.sums import Delays, Numbers, Tallies
+from services.reporting.sums import Delays, Sums, Tallies
 from services.reporting.units import Units, suggestions
 from shared.bus import BusError, Log
 from shared.clock import Clock
@@ -37,6 +39,7 @@ log = structlog.get_logger(__name__)
 
 _BROKER_PATIENCE_S: Final = 1.0
 _MOST_KEPT: Final = 64
+_MOST_PATTERNS: Final = 4
 _LONGER: Final = 4
 _LONGEST: Final = 10
 """An edition holds `_LONGER` times as long as its answers took to make, up to `_LONGEST` times `answer_age_s`: many
@@ -68,6 +71,16 @@ class Answer:
     """The moves of the board and the day that `rows` are of."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A pattern, the figures (`of`: their moves and day) that it is of, and until when it holds while they move."""
+
+    sums: Sums
+    of: tuple[int, date]
+    until: float
+    pattern: small_cells.Pattern
+
+
 class Answers:
     """Answers queries for figures. `topics` are name on the broker -> name of the design."""
 
@@ -81,6 +94,8 @@ class Answers:
         definitions: Registry,
         clock: Clock,
         answer_age_s: float,
+        lapse_days: int = 90,
+        small_cells_age_s: float = 0.0,
         reader: Reader = NATIONAL,
     ) -> None:
         self._board = board
@@ -90,7 +105,12 @@ class Answers:
         self._clock = clock
         self._age_s = answer_age_s
         self.definitions = definitions
+        self.lapse_days = lapse_days
         self.reader = reader
+        self._small_cells_age_s = small_cells_age_s
+        self._patterns: list[_Kept] = []
+        self.past: Callable[[IndicatorsQuery], Awaitable[Edition]] = _no_past
+        """Gives the edition of a query that asks for figures as they were known at the end of a day (`as_of`)."""
         self._edition: Edition | None = None
         self._making_s = 0.0  # what the edition's answers took so far
         self._editing = asyncio.Lock()
@@ -116,7 +136,7 @@ class Answers:
         """Make the answer one of the edition of now."""
         if self._age_s and self._edition is not None and answer.edition is self._edition and self._editing.locked():
             return  # one waits for the next edition, and nobody else
-        edition = await self.edition()
+        edition = await (self.edition() if answer.query.as_of is None else self.past(answer.query))
         if answer.edition is edition:
             return
         rows_of = edition.moves, edition.as_of.date()
@@ -128,7 +148,8 @@ class Answers:
         head = b'{"as_of":%b,"definition_version":%d,' % (msgspec.json.encode(edition.as_of), DEFINITION_VERSION)
         period = answer.query.period()
         breaks = msgspec.json.encode(self.definitions.breaks(period.first, period.last))
-        rest = b'"breaks":%b,"sources":%b,"rows":%b}' % (breaks, edition.sources, answer.rows)
+        settled = b'"lapse_days":%d,"breaks":%b,' % (self.lapse_days, breaks)
+        rest = b'%b"sources":%b,"rows":%b}' % (settled, edition.sources, answer.rows)
         answer.body = head + rest
         answer.etag = b'W/"%d-%b"' % (DEFINITION_VERSION, blake2b(rest, digest_size=12).hexdigest().encode())
         answer.edition = edition
@@ -176,13 +197,18 @@ class Answers:
             self._broker_away_until = monotonic() + _BROKER_PATIENCE_S
             return None
 
-    def rows(self, query: IndicatorsQuery, edition: Edition) -> list[dict[str, Any]]:
-        """The rows of the answer, as plain data (`api.Row`), with what the reader may not see hidden.
+    def rows(self, query: IndicatorsQuery, edition: Edition, reader: Reader | None = None) -> list[dict[str, Any]]:
+        """The rows of the answer, as plain data (`api.Row`), with what the reader may not see hidden: that of the
+        service where none is given.
 
         Pages, bilans and exports take their figures from here as well, so that all show the same.
         """
+        reader = reader or self.reader
         sums, networks = edition.figures.sums, edition.figures.networks
+        sums.lapse(edition.as_of.date().toordinal() - self.lapse_days)
         asked = query.period()
+        own = [reader.sees_everything or self._is_own(level, query.code, edition, reader) for level in query.by]
+        pattern = None if all(own) else self._pattern(edition)
         closed = asked.first is not None and asked.last is not None
         period = asked if closed else _closed(asked, sums.span(), edition.as_of.date())
         labels = {level: self._units.labels(level, period, networks) for level in query.by}
@@ -197,12 +223,64 @@ class Answers:
             if wanted:
                 listed = wanted & (listed | set(labels[level]))
             codes = sorted(listed)
-            views = views_of(*_listed(found, codes), query.view)
-            rows.extend(
+            counts, delays = _listed(found, codes)
+            units = [(level, code) for code in codes]
+            if pattern is not None:
+                counts = pattern.counts(units, asked)
+            of_level = [
                 {"by": level, "code": code, "label": labels[level].get(code, code), **view}
-                for code, view in zip(codes, views, strict=True)
-            )
+                for code, view in zip(codes, views_of(counts, delays, query.view), strict=True)
+            ]
+            if pattern is not None:
+                of_level = [
+                    row if self._is_own(level, (code,), edition, reader) else small_cells.hide(row, shown)
+                    for code, row, shown in zip(codes, of_level, pattern.shown(units, asked), strict=True)
+                ]
+            rows.extend(of_level)
         return rows
+
+    def _is_own(self, level: Level, codes: Sequence[str], edition: Edition, reader: Reader) -> bool:
+        """Whether all these units are the reader's own."""
+        if reader.sees_everything:
+            return True
+        if not reader.academie or not codes:
+            return False
+        if level == "academie":
+            return set(codes) == {reader.academie}
+        academies_of = edition.figures.sums.academies_of
+        return level != "national" and all(academies_of((level, code)) == {reader.academie} for code in codes)
+
+    def _pattern(self, edition: Edition) -> small_cells.Pattern:
+        """What outsiders are shown, and of which figures; for `small_cells_age_s` the same, while figures move."""
+        sums, now = edition.figures.sums, monotonic()
+        of = edition.moves, edition.as_of.date()
+        for kept in self._patterns:
+            young = not self.reader.sees_everything and now < kept.until and kept.of[1] == of[1]
+            if kept.sums is sums and (kept.of == of or young):
+                return kept.pattern
+        made = _Kept(sums, of, now + self._small_cells_age_s, small_cells.Pattern(sums.monthly()))
+        self._patterns = [made, *[kept for kept in self._patterns if kept.sums is not sums]][:_MOST_PATTERNS]
+        return made.pattern
+
+    def curve(self, level: Level, code: str, period: Period, edition: Edition) -> dict[str, Any]:
+        """The cohort curve of one unit (`curves.curve`), with its unit, its period and the day it is of."""
+        sums, today = edition.figures.sums, edition.as_of.date()
+        closed = period.first is not None and period.last is not None
+        whole = period if closed else _closed(period, sums.span(), today)
+        labels = self._units.labels(level, whole, edition.figures.networks)
+        found = sums.tallies(level, period, (code,), delays=False)
+        if not found.codes:
+            _refuse_unknown([code] if code not in labels else [], [labels])
+        size = int(found.counts[:, NUMBERS["detected"]].sum())
+        shown = curves.curve(sums.curve(level, code, period), size, whole, today)
+        if not (self.reader.sees_everything or (level == "academie" and self.reader.sees_all_of(code))):
+            shown = curves.hidden(shown)
+        unit = {"by": level, "code": code, "label": labels.get(code, code)}
+        return {"day": today, **unit, "from": whole.first, "to": whole.last, **shown}
+
+
+async def _no_past(_query: IndicatorsQuery) -> Edition:
+    raise Problem(503, "being_computed", "the log is not asked here yet; try again in a moment", retry_after_s=2)
 
 
 def _counting(found: Tallies) -> set[str]:

@@ -4,12 +4,19 @@ from fastapi import FastAPI
 
 from services.reporting import api, generations, projection, projection_api, store
 from services.reporting.answers import Answers
+from services.reporting.bilans import api as bilans_api
+from services.reporting.bilans import store as bilans_store
+from services.reporting.bilans.bilans import Bilans
 from services.reporting.board import Board
 from services.reporting.builds import Builds
 from services.reporting.definitions import registry
 from services.reporting.front import Front
 from services.reporting.generations import Entry, Generation
 from services.reporting.handlers import Facts, FactsConsumer, Registrations, live
+from services.reporting.history import api as history_api
+from services.reporting.history import store as history_store
+from services.reporting.history.history import History
+from services.reporting.history.questions import Questions
 from services.reporting.objectives import api as objectives_api
 from services.reporting.objectives import store as objectives_store
 from services.reporting.objectives import targets
@@ -18,6 +25,8 @@ from services.reporting.objectives.store import Versions
 from services.reporting.open_data import api as open_data_api
 from services.reporting.open_data import publications
 from services.reporting.open_data.publications import Publications
+from services.reporting.pages.assemble import assemble
+from services.reporting.pages.kept import KeptPages
 from services.reporting.quality import api as quality_api
 from services.reporting.quality import notes
 from services.reporting.quality.notes import Notes
@@ -42,10 +51,13 @@ from shared.events import (
     InterviewDone,
     ListTakenIn,
     NetworkRegistered,
+    PlacementAccepted,
+    PlacementDeclined,
     PlacementOffered,
     PlatformRegistered,
     ReferralDeadLetterKept,
     ReferralDeadLetterSettled,
+    ReviewDone,
     TrackingDeadLetterKept,
     TrackingDeadLetterSettled,
     TrainingStarted,
@@ -68,6 +80,9 @@ FACTS: Facts = {
     ContractSigned: projection.contracted,
     TrainingStarted: projection.started,
     ContractEnded: projection.ended,
+    PlacementAccepted: projection.verified,
+    PlacementDeclined: projection.verified,
+    ReviewDone: projection.verified,
 }
 
 _YOUTHS_OF_A_BUILD = 100_000
@@ -90,8 +105,14 @@ NOTES: Notes = {
 def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) -> FastAPI:
     """Reporting's ASGI application."""
     settings = settings or ReportingSettings()
-    collections = (*store.COLLECTIONS, *objectives_store.COLLECTIONS, *publications.COLLECTIONS)
-    indexes = (*store.INDEXES, *objectives_store.INDEXES)
+    collections = (
+        *store.COLLECTIONS,
+        *objectives_store.COLLECTIONS,
+        *publications.COLLECTIONS,
+        *bilans_store.COLLECTIONS,
+        *history_store.COLLECTIONS,
+    )
+    indexes = (*store.INDEXES, *objectives_store.INDEXES, *bilans_store.INDEXES, *history_store.INDEXES)
     service = Service(settings, collections=collections, indexes=indexes, clock=clock)
     topics = {settings.topic(name): name for name in TOPICS}
 
@@ -131,6 +152,8 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
         definitions=registry(),
         clock=clock,
         answer_age_s=settings.answer_age_s,
+        lapse_days=settings.lapse_days,
+        small_cells_age_s=settings.small_cells_age_s,
         reader=reader(settings.reader),
     )
     quality = Quality(
@@ -144,6 +167,13 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
     service.in_background(Silences(quality, service.metrics.registry).run)
     objectives = Objectives(Versions(service.mongo, settings.answer_age_s), answers, load(), targets.read())
     published = Publications(service.mongo, answers, clock=clock, age_s=settings.open_data_age_s)
+    history = History(service.mongo, answers, service.bus.log, settings, topics, clock=clock)
+    bilans = Bilans(service.mongo, answers, load(), objectives, history, clock=clock)
+    pages = assemble(
+        service, answers, objectives, bilans, quality, reference=load(), clock=clock, age_s=settings.answer_age_s
+    )
+    answers.past = history.edition
+    service.in_background(history.run)
     application = service.app(
         "reporting",
         [
@@ -152,9 +182,13 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
             projection_api.router(builds),
             objectives_api.router(objectives),
             open_data_api.router(published),
+            bilans_api.router(bilans),
+            history_api.router(Questions(history, answers, service.mongo, clock=clock)),
+            *pages.routers,
         ],
     )
     application.add_middleware(Front, answers=answers)
+    application.add_middleware(KeptPages, pages=pages.kept)
     return application
 
 

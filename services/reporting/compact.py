@@ -11,14 +11,16 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from services.reporting.indicators import COHORT_STEPS, DELAYS, DISMISSED, STEPS
-from services.reporting.measures import DAY_SHIFT, DELAY_MASK, DELAY_SHIFT, NUMBERS
-from services.reporting.projection import UNKNOWN_SOURCE, Leaf
+from services.reporting.indicators import COHORT_STEPS, DETECTED_TO_VERIFIED, DISMISSED, KEPT_DELAYS, STEPS
+from services.reporting.measures import DAY_SHIFT, DELAY_MASK, DELAY_NAMES, DELAY_SHIFT, NUMBERS
+from services.reporting.projection import SOURCES, UNKNOWN_SOURCE, Leaf
 from services.reporting.projection import Fact as PlainFact
 from shared.mongo import Document
 
 NEVER: Final = 1 << 22
 """The day of what has not happened: after all days."""
+NO_SOURCE: Final = len(SOURCES)
+_SOURCE_NUMBERS: Final = {source: number for number, source in enumerate(SOURCES)}
 
 Dismissed = tuple[int, int, str, str]
 """On, time, event id, source; the greatest is the last."""
@@ -30,7 +32,11 @@ Days = tuple[int, int, int, int, int, int, int, int, int]
 
 
 class Fact(msgspec.Struct, array_like=True, gc=False):
-    """What is known of one youth: `projection.Fact`. `seen` is the last day of detection, 0 where there is none."""
+    """What is known of one youth: `projection.Fact`.
+
+    `seen` is the last day of detection and `verified` that of the last verification, 0 where there is none; `source` is
+    a place in `SOURCES`, `NO_SOURCE` where there was no detection.
+    """
 
     detected: int = NEVER
     attempted: int = NEVER
@@ -42,6 +48,8 @@ class Fact(msgspec.Struct, array_like=True, gc=False):
     civic_service: int = NEVER
     broken: int = NEVER
     seen: int = 0
+    verified: int = 0
+    source: int = NO_SOURCE
     dismissal: Dismissed | None = None
     assignment: Assigned | None = None
 
@@ -62,8 +70,20 @@ def microseconds(time: datetime) -> int:
 def join(one: Fact, other: Fact) -> Fact:
     """All that two facts of the same youth say together; see `projection.join`."""
     days = map(min, days_of(one), days_of(other))
-    seen, dismissal = max(one.seen, other.seen), _later_dismissal(one, other)
-    return Fact(*days, seen, dismissal, _later_assignment(one, other))  # type: ignore[arg-type, call-arg]  # nine days
+    seen, verified = max(one.seen, other.seen), max(one.verified, other.verified)
+    rest = _first_source(one, other), _later_dismissal(one, other), _later_assignment(one, other)
+    return Fact(*days, seen, verified, *rest)  # type: ignore[arg-type, call-arg]  # nine days
+
+
+def source_number(source: str | None) -> int:
+    """The place in `SOURCES` of an upstream base; None is who came by himself."""
+    return _SOURCE_NUMBERS[source or UNKNOWN_SOURCE]
+
+
+def _first_source(one: Fact, other: Fact) -> int:
+    if one.detected != other.detected:
+        return one.source if one.detected < other.detected else other.source
+    return min(one.source, other.source)
 
 
 def _later_dismissal(one: Fact, other: Fact) -> Dismissed | None:
@@ -102,10 +122,15 @@ _COHORT_DISMISSED: Final = NUMBERS[f"cohort:{DISMISSED}"]
 _COHORT: Final = tuple(NUMBERS[f"cohort:{step}"] if step in COHORT_STEPS else NUMBERS[step] for step in STEPS)
 _EVERY_STEP: Final = range(len(STEPS))
 _NOTHING: Final = Fact()
+_DETECTED_BY: Final = tuple(NUMBERS[f"cohort:detected:{source}"] for source in SOURCES)
+_DISMISSED_BY: Final = tuple(NUMBERS[f"cohort:{DISMISSED}:{source}"] for source in SOURCES)
 _DELAYS: Final = tuple(
-    (STEPS.index(begin), STEPS.index(end), (number + 1) << DELAY_SHIFT)
-    for number, (begin, end) in enumerate(DELAYS.values())
+    (STEPS.index(begin), STEPS.index(end), (DELAY_NAMES.index(name) + 1) << DELAY_SHIFT)
+    for name, (begin, end) in KEPT_DELAYS.items()
 )
+_DELAYS_OF: Final = tuple(tuple(each for each in _DELAYS if step in each[:2]) for step in _EVERY_STEP)
+"""By step, the delays that begin or end with it."""
+_VERIFIED: Final = (DELAY_NAMES.index(DETECTED_TO_VERIFIED) + 1) << DELAY_SHIFT
 
 
 def places(fact: Fact) -> set[int]:
@@ -116,7 +141,10 @@ def places(fact: Fact) -> set[int]:
         on = dismissal[0] << DAY_SHIFT
         found = {on | _DISMISSED, on | _BY_SOURCE[dismissal[3] or UNKNOWN_SOURCE]}
         if cohort != NEVER:
-            found.add(cohort << DAY_SHIFT | _COHORT_DISMISSED)
+            base = cohort << DAY_SHIFT
+            found.add(base | _COHORT_DISMISSED)
+            if fact.source != NO_SOURCE:
+                found.update((base | _DETECTED_BY[fact.source], base | _DISMISSED_BY[fact.source]))
         return found
     days = days_of(fact)
     found = {day << DAY_SHIFT | step for step, day in enumerate(days) if day != NEVER}
@@ -126,6 +154,11 @@ def places(fact: Fact) -> set[int]:
         for begin, end, delay in _DELAYS:
             if days[begin] != NEVER and days[end] != NEVER:
                 found.add(base | delay | min(max(0, days[end] - days[begin]), DELAY_MASK))
+        if fact.source != NO_SOURCE:
+            found.add(base | _DETECTED_BY[fact.source])
+        last = _last_verified(days, fact.verified)
+        if last is not None:
+            found.add(base | _VERIFIED | last)
     return found
 
 
@@ -162,18 +195,29 @@ def grow(before: Fact | None, news: Fact) -> Growth | None:
         return Growth(news, set(), places(news)) if news != _NOTHING else None
     old, new = days_of(before), days_of(news)
     earlier = [step for step in _EVERY_STEP if new[step] < old[step]]
-    seen, dismissal = max(before.seen, news.seen), _later_dismissal(before, news)
+    seen, verified = max(before.seen, news.seen), max(before.verified, news.verified)
+    source, dismissal = _first_source(before, news), _later_dismissal(before, news)
     assignment = _later_assignment(before, news)
-    if not earlier and seen == before.seen and dismissal == before.dismissal and assignment == before.assignment:
+    if (
+        not earlier
+        and verified == before.verified
+        and seen == before.seen
+        and source == before.source
+        and dismissal == before.dismissal
+        and assignment == before.assignment
+    ):
         return None
     days = list(old)
     for step in earlier:
         days[step] = new[step]
-    after = Fact(*days, seen, dismissal, assignment)  # type: ignore[arg-type, call-arg]  # nine days
+    after = Fact(*days, seen, verified, source, dismissal, assignment)  # type: ignore[arg-type, call-arg]  # nine days
     same_leaf = assignment is before.assignment or leaf_of(before) == leaf_of(after)
     plain = seen == before.seen and dismissal is before.dismissal and not (dismissal and dismissal[0] >= seen)
-    if plain and same_leaf and 0 not in earlier:
+    if plain and same_leaf and source == before.source and 0 not in earlier:
         gone, come = _moved(old, days, earlier)
+        if old[0] != NEVER:
+            last, now = _last_verified(old, before.verified), _last_verified(days, verified)
+            _swap(old[0] << DAY_SHIFT | _VERIFIED, last, now, gone, come)
     else:
         gone, come = places(before), places(after)
         if same_leaf:
@@ -191,16 +235,29 @@ def _moved(old: Sequence[int], days: Sequence[int], earlier: Sequence[int]) -> t
             gone.add(old[step] << DAY_SHIFT | step)
         elif base is not None:
             come.add(base | _COHORT[step])
-    if base is not None:
-        for begin, end, delay in _DELAYS:
-            if begin in earlier or end in earlier:
-                before, after = _delay(old, begin, end), _delay(days, begin, end)
-                if before != after:
-                    if before is not None:
-                        gone.add(base | delay | before)
-                    if after is not None:
-                        come.add(base | delay | after)
+        if base is not None:
+            for begin, end, delay in _DELAYS_OF[step]:
+                _swap(base | delay, _delay(old, begin, end), _delay(days, begin, end), gone, come)
     return gone, come
+
+
+def _swap(base: int, before: int | None, after: int | None, gone: set[int], come: set[int]) -> None:
+    """Leave the place of one number of days and take that of another; None is no place."""
+    if before != after:
+        if before is not None:
+            gone.add(base | before)
+        if after is not None:
+            come.add(base | after)
+
+
+_REACHED: Final = STEPS.index("reached")
+
+
+def _last_verified(days: Sequence[int], verified: int) -> int | None:
+    """Days from detection to the last verification, of a youth who was reached; None of any other."""
+    if not verified or days[_REACHED] == NEVER:
+        return None
+    return min(max(0, verified - days[0]), DELAY_MASK)
 
 
 def _delay(days: Sequence[int], begin: int, end: int) -> int | None:
@@ -229,6 +286,10 @@ def document(youth_id: str, fact: Fact) -> Document:
     row: Document = {"_id": youth_id, "first": first}
     if fact.seen:
         row["last_detected"] = _iso(fact.seen)
+    if fact.verified:
+        row["verified"] = _iso(fact.verified)
+    if fact.source != NO_SOURCE:
+        row["source"] = SOURCES[fact.source]
     if fact.dismissal is not None:
         row["dismissal"] = _plain_dismissal(fact.dismissal)
     if fact.assignment is not None:
@@ -261,6 +322,10 @@ def of_document(row: Document) -> Fact:
         setattr(fact, step, _ordinal(day))
     if "last_detected" in row:
         fact.seen = _ordinal(row["last_detected"])
+    if "verified" in row:
+        fact.verified = _ordinal(row["verified"])
+    if "source" in row:
+        fact.source = source_number(row["source"])
     if "dismissal" in row:
         told = row["dismissal"]
         fact.dismissal = _ordinal(told["on"]), _moment(told["time"]), told["event_id"], told["source"]
@@ -288,6 +353,10 @@ def of_plain(plain: PlainFact) -> Fact:
         setattr(fact, step, day.toordinal())
     if plain.last_detected is not None:
         fact.seen = plain.last_detected.toordinal()
+    if plain.verified is not None:
+        fact.verified = plain.verified.toordinal()
+    if plain.source is not None:
+        fact.source = source_number(plain.source)
     if plain.dismissal is not None:
         dismissal = plain.dismissal
         fact.dismissal = (

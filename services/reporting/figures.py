@@ -10,23 +10,24 @@ from services.reporting.indicators import (
     ACTIVITY_CODES,
     COHORT_STEPS,
     DELAYS,
+    DETECTED_TO_VERIFIED,
     DISMISSED,
+    LAPSED,
     NOT_KNOWN,
+    UNKNOWN,
     View,
 )
-from services.reporting.projection import UNKNOWN_SOURCE, Leaf
-from shared.events.base import Source
+from services.reporting.projection import SOURCES, Leaf
 
 Level = Literal["national", "academie", "departement", "network"]
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 NATIONAL_CODE: Final = "FR"
-SOURCES: Final[tuple[str, ...]] = (*get_args(Source), UNKNOWN_SOURCE)
 
 Unit = tuple[Level, str]
 """What a row is about: a level and a code of it."""
 
 Tally = Counter[str]
-"""Measure -> number of youths (the measures of `projection.Contribution`), summed over days."""
+"""Measure -> number of youths (the measures of `projection.Contribution`), summed over days; and `cohort:lapsed`."""
 
 
 def units_of(leaf: Leaf | None) -> tuple[Unit, ...]:
@@ -66,16 +67,28 @@ def figures(tally: Tally, views: tuple[View, ...]) -> dict[str, Any]:
 def _cohort(tally: Tally) -> dict[str, Any]:
     size = tally["detected"]
     steps = {str(step): tally[f"cohort:{step}"] for step in COHORT_STEPS}
-    not_known = size - steps["reached"]
+    not_known, lapsed = size - steps["reached"], tally[f"cohort:{LAPSED}"]
+    parts = {**steps, NOT_KNOWN: not_known, LAPSED: lapsed, UNKNOWN: not_known + lapsed}
     return {
         "size": size,
         "detected": size,
-        **steps,
-        NOT_KNOWN: not_known,
+        **parts,
         DISMISSED: tally[f"cohort:{DISMISSED}"],
-        "shares": {code: share(count, size) for code, count in {**steps, NOT_KNOWN: not_known}.items()},
+        "shares": {code: share(count, size) for code, count in parts.items()},
         "delays": _delays(tally),
+        "false_positives": {source: _false_positives(tally, source) for source in SOURCES},
     }
+
+
+def _false_positives(tally: Tally, source: str) -> dict[str, Any]:
+    detected, dismissed = tally[f"cohort:detected:{source}"], tally[f"cohort:{DISMISSED}:{source}"]
+    return {"detected": detected, "dismissed": dismissed, "rate": share(dismissed, detected)}
+
+
+def lapsed(day: date, measure: str, before: date) -> bool:
+    """Whether those who count on a day in a measure are a cohort's whose situation was last verified `before` a day."""
+    name, _, days = measure.removeprefix("delay:").partition(":")
+    return name == DETECTED_TO_VERIFIED and day.toordinal() + int(days) < before.toordinal()
 
 
 def share(part: int, whole: int) -> float | None:
@@ -88,7 +101,8 @@ def _delays(tally: Tally) -> dict[str, dict[str, Any]]:
     for measure, count in tally.items():
         if count and measure.startswith("delay:"):
             _, name, days = measure.split(":")
-            histograms[name][int(days)] = count
+            if name in histograms:
+                histograms[name][int(days)] = count
     return {
         name: {"n": sum(histogram.values()), "median": median(histogram), "p90": percentile(histogram, 90)}
         for name, histogram in histograms.items()

@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import reduce
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, get_args
 
 from services.reporting.indicators import (
     BREAK_REASONS,
     COHORT_STEPS,
-    DELAYS,
+    DETECTED_TO_VERIFIED,
     DISMISSED,
+    KEPT_DELAYS,
     REACHED_OUTCOMES,
     RETURN_KINDS,
-    DelayName,
+    UNVERIFIED_REASONS,
     Step,
 )
 from shared.events import (
@@ -28,12 +29,18 @@ from shared.events import (
     DropoutDetected,
     DropoutDismissed,
     InterviewDone,
+    PlacementAccepted,
+    PlacementDeclined,
     PlacementOffered,
+    ReviewDone,
     TrainingStarted,
     YouthTransferred,
 )
+from shared.events.base import Source
 
 UNKNOWN_SOURCE: Final = "UNKNOWN"
+SOURCES: Final[tuple[str, ...]] = (*get_args(Source), UNKNOWN_SOURCE)
+"""The upstream bases, and who came by himself. Of those that list a youth first on one day, the first here counts."""
 
 
 class Dismissal(NamedTuple):
@@ -67,10 +74,16 @@ class Leaf(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What is known of one youth: the first day of each step, the last detection and dismissal, the latest owner."""
+    """What is known of one youth: the first day of each step, the last detection and dismissal, the latest owner.
+
+    `verified` is the last day on which somebody knew how it stands with the youth, `source` where the first detection
+    came from (one of `SOURCES`).
+    """
 
     first: Mapping[Step, date] = field(default_factory=dict)
     last_detected: date | None = None
+    verified: date | None = None
+    source: str | None = None
     dismissal: Dismissal | None = None
     assignment: Assignment | None = None
 
@@ -84,7 +97,8 @@ ToFact = Callable[[Any, datetime, str], Fact]
 def detected(event: DropoutDetected, time: datetime, event_id: str) -> Fact:
     """Found in a list, came by himself, or seen again: detected, and assigned."""
     owner = Assignment(event.on, time, event_id, event.academie, event.departement, event.platform_id, event.network_id)
-    return Fact({"detected": event.on}, last_detected=event.on, assignment=owner)
+    source = event.source or UNKNOWN_SOURCE
+    return Fact({"detected": event.on}, last_detected=event.on, source=source, assignment=owner)
 
 
 def dismissed(event: DropoutDismissed, time: datetime, event_id: str) -> Fact:
@@ -99,15 +113,15 @@ def transferred(event: YouthTransferred, time: datetime, event_id: str) -> Fact:
 
 
 def attempted(event: ContactAttempted, _time: datetime, _event_id: str) -> Fact:
-    """A contact was tried; reached by some outcomes."""
+    """A contact was tried; reached by some outcomes, which verify how it stands."""
     if event.outcome in REACHED_OUTCOMES:
-        return Fact({"attempted": event.on, "reached": event.on})
+        return Fact({"attempted": event.on, "reached": event.on}, verified=event.on)
     return Fact({"attempted": event.on})
 
 
 def interviewed(event: InterviewDone, _time: datetime, _event_id: str) -> Fact:
     """Interviewed, and thereby reached."""
-    return Fact({"interviewed": event.on, "reached": event.on})
+    return Fact({"interviewed": event.on, "reached": event.on}, verified=event.on)
 
 
 def offered(event: PlacementOffered, _time: datetime, _event_id: str) -> Fact:
@@ -117,19 +131,27 @@ def offered(event: PlacementOffered, _time: datetime, _event_id: str) -> Fact:
 
 def contracted(event: ContractSigned, _time: datetime, _event_id: str) -> Fact:
     """A contract was signed: taken in charge."""
-    return Fact({"contracted": event.on})
+    return Fact({"contracted": event.on}, verified=event.on)
 
 
 def started(event: TrainingStarted, _time: datetime, _event_id: str) -> Fact:
     """Returned to training, or in civic service; other kinds count in neither."""
     if event.kind in RETURN_KINDS:
-        return Fact({"returned": event.on})
-    return Fact({"civic_service": event.on}) if event.kind == "civic_service" else NOTHING
+        return Fact({"returned": event.on}, verified=event.on)
+    return Fact({"civic_service": event.on} if event.kind == "civic_service" else {}, verified=event.on)
 
 
 def ended(event: ContractEnded, _time: datetime, _event_id: str) -> Fact:
-    """Broken off for some reasons; at its term or for a job it is not."""
-    return Fact({"broken": event.on}) if event.reason in BREAK_REASONS else NOTHING
+    """Broken off for some reasons; at its term or for a job it is not. A youth who is lost is not verified by that."""
+    return Fact(
+        {"broken": event.on} if event.reason in BREAK_REASONS else {},
+        verified=None if event.reason in UNVERIFIED_REASONS else event.on,
+    )
+
+
+def verified(event: PlacementAccepted | PlacementDeclined | ReviewDone, _time: datetime, _event_id: str) -> Fact:
+    """The youth answered, or was seen: no step, but his situation is known on that day."""
+    return Fact(verified=event.on)
 
 
 T = TypeVar("T", date, Dismissal, Assignment)
@@ -149,9 +171,20 @@ def join(one: Fact, other: Fact) -> Fact:
     return Fact(
         first,
         _later(one.last_detected, other.last_detected),
+        _later(one.verified, other.verified),
+        _source(one, other),
         _later(one.dismissal, other.dismissal),
         _later(one.assignment, other.assignment),
     )
+
+
+def _source(one: Fact, other: Fact) -> str | None:
+    told = [
+        (fact.first["detected"], SOURCES.index(fact.source), fact.source)
+        for fact in (one, other)
+        if fact.source is not None and "detected" in fact.first
+    ]
+    return min(told)[2] if told else None
 
 
 def join_all(facts: Iterable[Fact]) -> Fact:
@@ -172,13 +205,11 @@ def leaf_of(fact: Fact) -> Leaf | None:
 
 Contribution = tuple[date, str]
 """A youth counts one on this day, in this measure. Measures are, by the day of the event, a code of the register or
-`dismissed:<source>`; by the day of first detection `cohort:<code>` and `delay:<name>:<days>`."""
+`dismissed:<source>`; by the day of first detection `cohort:<code>`, `cohort:detected:<source>` (dismissed or not),
+`cohort:dismissed:<source>` (both by the first detection's source) and `delay:<name>:<days>`."""
 
 _COHORT: Final[Mapping[Step, str]] = {step: f"cohort:{step}" for step in COHORT_STEPS}
 _COHORT_DISMISSED: Final = f"cohort:{DISMISSED}"
-_DELAYS: Final[tuple[tuple[DelayName, Step, Step], ...]] = tuple(
-    (name, begin, end) for name, (begin, end) in DELAYS.items()
-)
 
 
 def contributions(fact: Fact) -> set[Contribution]:
@@ -189,15 +220,24 @@ def contributions(fact: Fact) -> set[Contribution]:
         counted = {(on, DISMISSED), (on, f"{DISMISSED}:{fact.dismissal.source or UNKNOWN_SOURCE}")}
         if cohort is not None:
             counted.add((cohort, _COHORT_DISMISSED))
+            if fact.source is not None:
+                counted |= {(cohort, f"cohort:{code}:{fact.source}") for code in ("detected", DISMISSED)}
         return counted
     counted = {(day, str(step)) for step, day in fact.first.items()}
     if cohort is not None:
         counted.update((cohort, _COHORT[step]) for step in fact.first if step != "detected")
-        for name, begin, end in _DELAYS:
+        if fact.source is not None:
+            counted.add((cohort, f"cohort:detected:{fact.source}"))
+        for name, (begin, end) in KEPT_DELAYS.items():
             if begin in fact.first and end in fact.first:
-                days = max(0, (fact.first[end] - fact.first[begin]).days)
-                counted.add((cohort, f"delay:{name}:{days}"))
+                counted.add((cohort, f"delay:{name}:{_days(fact.first[begin], fact.first[end])}"))
+        if fact.verified is not None and "reached" in fact.first:
+            counted.add((cohort, f"delay:{DETECTED_TO_VERIFIED}:{_days(cohort, fact.verified)}"))
     return counted
+
+
+def _days(begin: date, end: date) -> int:
+    return max(0, (end - begin).days)
 
 
 Change = tuple[Leaf | None, date, str, int]

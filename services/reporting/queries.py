@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from services.reporting.figures import Level, Period
+from services.reporting.figures import NATIONAL_CODE, Level, Period
 from services.reporting.indicators import View
 from shared.identifiers import parse_iso_date
 from shared.problems import Problem
@@ -47,16 +47,34 @@ class IndicatorsQuery(BaseModel):
     )
     from_: Day | None = Field(None, alias="from", description="First day, YYYY-MM-DD.")
     to: Day | None = Field(None, description="Last day, YYYY-MM-DD; included.")
+    as_of: Day | None = Field(
+        None, description="All figures as they were known at the end of this day (UTC), YYYY-MM-DD; without it, as now."
+    )
 
     def period(self) -> Period:
         """The period asked for."""
-        if self.from_ is not None and self.to is not None and self.from_ > self.to:
-            raise Problem(
-                422,
-                "period_upside_down",
-                f"`from` ({self.from_}) is after `to` ({self.to}); swap them or mend one",
-            )
-        return Period(self.from_, self.to)
+        return _period(self.from_, self.to)
+
+
+def _period(first: date | None, last: date | None) -> Period:
+    if first is not None and last is not None and first > last:
+        raise Problem(422, "period_upside_down", f"`from` ({first}) is after `to` ({last}); swap them or mend one")
+    return Period(first, last)
+
+
+class CurveQuery(BaseModel):
+    """Without `from` or `to` the period is open at that end."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: Level = Field("national", description="Level of the unit: national, academie, departement, network.")
+    code: str = Field(NATIONAL_CODE, min_length=1, max_length=200, description="Code of the unit.")
+    from_: Day | None = Field(None, alias="from", description="First day of detection, YYYY-MM-DD.")
+    to: Day | None = Field(None, description="Last day of detection, YYYY-MM-DD; included.")
+
+    def period(self) -> Period:
+        """The period asked for."""
+        return _period(self.from_, self.to)
 
 
 class DefinitionsQuery(BaseModel):

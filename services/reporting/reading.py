@@ -15,9 +15,9 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
-from services.reporting.compact import Fact, microseconds, shared_owner
+from services.reporting.compact import Fact, microseconds, shared_owner, source_number
 from services.reporting.freshness import Partition, Position, advance
-from services.reporting.indicators import BREAK_REASONS, REACHED_OUTCOMES, RETURN_KINDS
+from services.reporting.indicators import BREAK_REASONS, REACHED_OUTCOMES, RETURN_KINDS, UNVERIFIED_REASONS
 from shared.envelope import SPEC_VERSION, Record
 from shared.events import (
     ContactAttempted,
@@ -28,8 +28,11 @@ from shared.events import (
     Event,
     InterviewDone,
     NetworkRegistered,
+    PlacementAccepted,
+    PlacementDeclined,
     PlacementOffered,
     PlatformRegistered,
+    ReviewDone,
     TrainingStarted,
     YouthTransferred,
 )
@@ -66,6 +69,10 @@ class _Owned(_Said, gc=False):
     network_id: str
 
 
+class _Detected(_Owned, gc=False):
+    source: Source | None = None
+
+
 class _Attempted(_Said, gc=False):
     outcome: ContactOutcome
 
@@ -89,8 +96,12 @@ def _owner(fact: Fact, event: _Owned, on: int, time: datetime, event_id: bytes) 
         fact.assignment = assignment
 
 
-def _detected(fact: Fact, event: _Owned, on: int, time: datetime, event_id: bytes) -> None:
-    fact.detected = min(fact.detected, on)
+def _detected(fact: Fact, event: _Detected, on: int, time: datetime, event_id: bytes) -> None:
+    source = source_number(event.source)
+    if on < fact.detected:
+        fact.detected, fact.source = on, source
+    elif on == fact.detected:
+        fact.source = min(fact.source, source)
     fact.seen = max(fact.seen, on)
     _owner(fact, event, on, time, event_id)
 
@@ -105,11 +116,13 @@ def _attempted(fact: Fact, event: _Attempted, on: int, _time: datetime, _event_i
     fact.attempted = min(fact.attempted, on)
     if event.outcome in REACHED_OUTCOMES:
         fact.reached = min(fact.reached, on)
+        fact.verified = max(fact.verified, on)
 
 
 def _interviewed(fact: Fact, _event: _Said, on: int, _time: datetime, _event_id: bytes) -> None:
     fact.interviewed = min(fact.interviewed, on)
     fact.reached = min(fact.reached, on)
+    fact.verified = max(fact.verified, on)
 
 
 def _offered(fact: Fact, _event: _Said, on: int, _time: datetime, _event_id: bytes) -> None:
@@ -118,6 +131,7 @@ def _offered(fact: Fact, _event: _Said, on: int, _time: datetime, _event_id: byt
 
 def _contracted(fact: Fact, _event: _Said, on: int, _time: datetime, _event_id: bytes) -> None:
     fact.contracted = min(fact.contracted, on)
+    fact.verified = max(fact.verified, on)
 
 
 def _started(fact: Fact, event: _Started, on: int, _time: datetime, _event_id: bytes) -> None:
@@ -125,11 +139,18 @@ def _started(fact: Fact, event: _Started, on: int, _time: datetime, _event_id: b
         fact.returned = min(fact.returned, on)
     elif event.kind == "civic_service":
         fact.civic_service = min(fact.civic_service, on)
+    fact.verified = max(fact.verified, on)
 
 
 def _ended(fact: Fact, event: _Ended, on: int, _time: datetime, _event_id: bytes) -> None:
     if event.reason in BREAK_REASONS:
         fact.broken = min(fact.broken, on)
+    if event.reason not in UNVERIFIED_REASONS:
+        fact.verified = max(fact.verified, on)
+
+
+def _verified(fact: Fact, _event: _Said, on: int, _time: datetime, _event_id: bytes) -> None:
+    fact.verified = max(fact.verified, on)
 
 
 _PLACE: Final = attrgetter("topic", "partition")
@@ -149,7 +170,7 @@ def _readers(table: Mapping[str, tuple[type[_Said], Fold]]) -> dict[bytes, _Read
 
 _READERS: Final = _readers(
     {
-        DropoutDetected.TYPE: (_Owned, _detected),
+        DropoutDetected.TYPE: (_Detected, _detected),
         DropoutDismissed.TYPE: (_Dismissed, _dismissed),
         YouthTransferred.TYPE: (_Owned, _owner),
         ContactAttempted.TYPE: (_Attempted, _attempted),
@@ -158,6 +179,9 @@ _READERS: Final = _readers(
         ContractSigned.TYPE: (_Said, _contracted),
         TrainingStarted.TYPE: (_Started, _started),
         ContractEnded.TYPE: (_Ended, _ended),
+        PlacementAccepted.TYPE: (_Said, _verified),
+        PlacementDeclined.TYPE: (_Said, _verified),
+        ReviewDone.TYPE: (_Said, _verified),
     }
 )
 

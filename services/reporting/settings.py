@@ -47,8 +47,22 @@ class ReportingSettings(ServiceSettings):
         "`academie:` and its code.",
     )
 
+    small_cells_age_s: float = Field(
+        5.0, ge=0, description="How long outsiders are shown the same figures, for what they may see is found anew."
+    )
     lapse_days: int = Field(
         90, ge=1, description="After how many days a youth's situation lapses that nobody has verified since."
+    )
+
+    history_age_s: float = Field(
+        60.0, ge=0, description="How long past figures are given again before the log is looked at for late events."
+    )
+    history_patience_s: float = Field(
+        5.0, gt=0, description="How long a question to the log waits for its answer before it is told to come again."
+    )
+
+    open_data_age_s: float = Field(
+        60.0, ge=0, description="How long open data are served as they are before they are made anew."
     )
 
     source_silence_days: int = Field(
@@ -56,10 +70,6 @@ class ReportingSettings(ServiceSettings):
         ge=1,
         description="After how many days without a row an upstream base counts as silent: lists come monthly, so half "
         "a month late.",
-    )
-
-    open_data_age_s: float = Field(
-        60.0, ge=0, description="How long open data are served as they are before they are made anew."
     )
 
     @field_validator("reader")

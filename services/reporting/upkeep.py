@@ -7,6 +7,7 @@ from datetime import timedelta
 from services.reporting import cells, generations, store
 from services.reporting.freshness import Partition, Position, lost
 from services.reporting.handlers import live
+from services.reporting.history.store import note_made_anew
 from shared.bus import Log
 from shared.clock import random_id
 from shared.mongo import DuplicateKeyError
@@ -67,3 +68,4 @@ class LostLogs:
 
     async def _begin_again(self, tx: Tx, found: Mapping[Partition, Position]) -> None:
         await store.begin_again(tx, await self._into(tx), found)
+        await note_made_anew(tx, list(found), self._uow.clock())

@@ -56,9 +56,16 @@ class Log:
         await self._close_admin()
 
     @asynccontextmanager
-    async def read(self, topics: Sequence[str]) -> AsyncIterator[LogReader]:
-        """The topics' records from the beginning of the log, outside any group: reading them changes nothing."""
+    async def read(
+        self, topics: Sequence[str], begins: Mapping[tuple[str, int], int] | None = None
+    ) -> AsyncIterator[LogReader]:
+        """The topics' records from the beginning of the log, outside any group: reading them changes nothing.
+
+        `begins`: of these partitions alone, each from this offset on; 0 is where the log begins.
+        """
         partitions = await self._partitions(topics)
+        if begins is not None:
+            partitions = [partition for partition in partitions if (partition.topic, partition.partition) in begins]
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
             group_id=None,
@@ -71,6 +78,9 @@ class Log:
         try:
             consumer.assign(partitions)
             await consumer.seek_to_beginning(*partitions)
+            for partition in partitions if begins else ():
+                if begin := begins[partition.topic, partition.partition]:
+                    consumer.seek(partition, begin)
             yield LogReader(consumer)
         finally:
             await consumer.stop()

@@ -37,7 +37,7 @@ def live(evidence: Evidence) -> Iterator[Violation]:
     """Every figure of every unit, from each replica, over each period."""
     events = happened(evidence)
     for figures in evidence.seen.figures:
-        counted = oracle.indicators(events, figures.first, figures.last)
+        counted = oracle.indicators(events, figures.first, figures.last, figures.lapsed_before)
         for unit in sorted({*counted, *figures.rows}):
             row = figures.rows.get(unit, oracle.NOBODY)
             shown = {name: value for name, value in row.items() if name not in _NAMES}

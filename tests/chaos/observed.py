@@ -60,12 +60,16 @@ class Log:
 
 @dataclass(frozen=True)
 class Figures:
-    """What one replica of reporting answers for a period: (level, code) -> the figures of the unit."""
+    """What one replica of reporting answers for a period: (level, code) -> the figures of the unit.
+
+    `lapsed_before`: a situation that was last verified before that day has lapsed.
+    """
 
     replica: str
     first: date | None
     last: date | None
     rows: dict[tuple[str, str], Document]
+    lapsed_before: date = date.min
 
 
 @dataclass
@@ -211,8 +215,10 @@ async def read_figures(urls: Iterable[str], after: str = "") -> list[Figures]:
             for first, last in PERIODS:
                 days = {name: day.isoformat() for name, day in (("from", first), ("to", last)) if day}
                 answer = await http.get(f"{base}/v1/indicators", params={"by": ",".join(LEVELS), **days})
-                rows = {(row["by"], row["code"]): row for row in answer.raise_for_status().json()["rows"]}
-                found.append(Figures(f"reporting-{number}{after}", first, last, rows))
+                body = answer.raise_for_status().json()
+                rows = {(row["by"], row["code"]): row for row in body["rows"]}
+                lapsed_before = date.fromisoformat(body["as_of"][:10]) - timedelta(days=body["lapse_days"])
+                found.append(Figures(f"reporting-{number}{after}", first, last, rows, lapsed_before))
     return found
 
 

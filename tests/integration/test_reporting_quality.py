@@ -146,6 +146,16 @@ async def test_what_is_counted_of_lists_is_what_their_imports_answered_however_o
     assert told(body) == answered(answers)
     assert told(body)["repeated"] == 7
 
+    youth_id = (await referral.get("/v1/youths")).json()["items"][0]["youth_id"]
+    dismissal = {"on": "2013-04-02", "reason": "error"}
+    assert (await referral.post(f"/v1/youths/{youth_id}/dismissal", json=dismissal)).status_code == 201
+
+    async def false_positive() -> bool:
+        source = by_source(await state(reporting))["SCOLARITE"]
+        return (source["detected"], source["dismissed"], source["false_positive_rate"]) == (3, 1, 0.3333)
+
+    await eventually(false_positive, what="the false positive")
+
     tomorrow = (today + timedelta(days=1)).isoformat()
     assert told(await state(reporting, to=today.isoformat()))["rows"] == 18
     assert told(await state(reporting, **{"from": tomorrow}))["rows"] == 0

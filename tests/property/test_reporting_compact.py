@@ -127,7 +127,7 @@ def test_an_event_of_a_type_that_is_not_counted_is_read_at_once() -> None:
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", b"e"),
-        ("ce_type", b"fr.foquale.tracking.review-done.v1"),
+        ("ce_type", b"fr.foquale.catalogue.placement-expired.v1"),
         ("ce_source", b"/foquale/tracking"),
         ("ce_time", b"2013-04-01T00:00:00Z"),
         ("content-type", b"application/json"),

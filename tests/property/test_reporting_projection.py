@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.reporting.app import FACTS
-from services.reporting.figures import Tally, Unit, figures, has_figures, median, percentile, units_of
+from services.reporting.figures import Tally, Unit, figures, has_figures, lapsed, median, percentile, units_of
 from services.reporting.projection import NOTHING, Fact, changes, contributions, join, join_all
 from tests.support import oracle
 from tests.support.lives import any_event
@@ -54,16 +54,21 @@ def figures_after(batches: Iterable[Sequence[Happened]]) -> dict[tuple[Unit, dat
     return sums
 
 
-def rows(sums: dict[tuple[Unit, date], Tally], first: date | None, last: date | None) -> dict[Unit, dict[str, object]]:
+def rows(
+    sums: dict[tuple[Unit, date], Tally], first: date | None, last: date | None, before: date
+) -> dict[Unit, dict[str, object]]:
     tallies: dict[Unit, Tally] = defaultdict(Counter)
     for (unit, day), tally in sums.items():
         if (first is None or first <= day) and (last is None or day <= last):
             tallies[unit].update(tally)
+            tallies[unit]["cohort:lapsed"] += sum(n for measure, n in tally.items() if lapsed(day, measure, before))
     return {unit: figures(tally, ("activity", "cohort")) for unit, tally in tallies.items() if has_figures(tally)}
 
 
-def expected(events: list[Happened], first: date | None, last: date | None) -> dict[tuple[str, str], dict[str, object]]:
-    return {unit: row for unit, row in oracle.indicators(events, first, last).items() if row != oracle.NOBODY}
+def expected(
+    events: list[Happened], first: date | None, last: date | None, before: date
+) -> dict[tuple[str, str], dict[str, object]]:
+    return {unit: row for unit, row in oracle.indicators(events, first, last, before).items() if row != oracle.NOBODY}
 
 
 @given(happenings(), st.data())
@@ -80,7 +85,8 @@ def test_any_order_any_duplicates_and_any_batches_give_the_plain_count(
 
     first = data.draw(st.none() | st.integers(0, 14).map(lambda n: FIRST_DAY + timedelta(days=n)))
     last = data.draw(st.none() | st.integers(0, 14).map(lambda n: (first or FIRST_DAY) + timedelta(days=n)))
-    assert rows(sums, first, last) == expected(events, first, last)
+    before = FIRST_DAY + timedelta(days=data.draw(st.integers(-1, 14)))
+    assert rows(sums, first, last, before) == expected(events, first, last, before)
 
 
 @given(happenings(youths=1), happenings(youths=1), happenings(youths=1))

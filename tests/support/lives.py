@@ -12,7 +12,10 @@ from shared.events import (
     DropoutDetected,
     DropoutDismissed,
     InterviewDone,
+    PlacementAccepted,
+    PlacementDeclined,
     PlacementOffered,
+    ReviewDone,
     TrainingStarted,
     YouthEvent,
     YouthTransferred,
@@ -89,6 +92,19 @@ def offered(youth: str, on: date) -> PlacementOffered:
     )
 
 
+def accepted(youth: str, on: date) -> PlacementAccepted:
+    return PlacementAccepted(youth_id=youth, on=on, placement_id=f"p-{youth}", solution_id="s-1")
+
+
+def declined(youth: str, on: date) -> PlacementDeclined:
+    return PlacementDeclined(youth_id=youth, on=on, placement_id=f"p-{youth}", solution_id="s-1", reason="too_far")
+
+
+def reviewed(youth: str, on: date) -> ReviewDone:
+    next_on = on + timedelta(days=60)
+    return ReviewDone(youth_id=youth, on=on, contract_id=f"c-{youth}", outcome="on_track", next_on=next_on)
+
+
 def contracted(youth: str, on: date) -> ContractSigned:
     return ContractSigned(
         youth_id=youth,
@@ -128,6 +144,9 @@ def any_event(youth: str, on: date, choose: Choose) -> YouthEvent:
         lambda: started(youth, on, get_args(Kind)[choose(8)]),
         lambda: ended(youth, on, get_args(EndReason)[choose(7)]),
         lambda: dismissed(youth, on, sources[choose(len(sources))]),
+        lambda: accepted(youth, on),
+        lambda: declined(youth, on),
+        lambda: reviewed(youth, on),
     ]
     return makers[choose(len(makers))]()
 
@@ -149,8 +168,10 @@ def likely_life(youth: str, begins: date, choose: Choose) -> list[YouthEvent]:
     steps: list[Callable[[], YouthEvent]] = [
         lambda: interviewed(youth, later(30)),
         lambda: offered(youth, later(20)),
+        lambda: accepted(youth, later(5)),
         lambda: contracted(youth, later(15)),
         lambda: started(youth, later(10), get_args(Kind)[choose(5)]),
+        lambda: reviewed(youth, later(60)),
         lambda: ended(youth, later(60), get_args(EndReason)[choose(7)]),
     ]
     for step in steps:

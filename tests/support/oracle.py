@@ -17,7 +17,10 @@ from shared.events import (
     DropoutDetected,
     DropoutDismissed,
     InterviewDone,
+    PlacementAccepted,
+    PlacementDeclined,
     PlacementOffered,
+    ReviewDone,
     TrainingStarted,
     YouthEvent,
     YouthTransferred,
@@ -65,6 +68,18 @@ COUNTS_WHEN: dict[str, Callable[[YouthEvent], bool]] = {
     "broken": lambda e: isinstance(e, ContractEnded) and e.reason in ("dropped_out", "lost"),
 }
 
+
+def verifies(e: YouthEvent) -> bool:
+    """Whether somebody knew on that day how it stands with the youth."""
+    if isinstance(e, ContactAttempted):
+        return e.outcome in ("reached", "declined")
+    if isinstance(e, ContractEnded):
+        return e.reason != "lost"
+    return isinstance(
+        e, InterviewDone | PlacementAccepted | PlacementDeclined | ContractSigned | TrainingStarted | ReviewDone
+    )
+
+
 DELAYS = (
     ("detected", "attempted"),
     ("detected", "interviewed"),
@@ -89,6 +104,18 @@ class Youth:
     def day(self, code: str) -> date | None:
         return min((h.event.on for h in self.events if COUNTS_WHEN[code](h.event)), default=None)
 
+    def has_lapsed(self, before: date) -> bool:
+        """Whether the youth was reached once, and his situation last verified before a day, or before his detection."""
+        verified = [h.event.on for h in self.events if verifies(h.event)]
+        detected = self.day("detected")
+        return detected is not None and self.day("reached") is not None and max(*verified, detected) < before
+
+    def source(self) -> str:
+        """Where the first detection came from; of several on a day, the first in the order of the bases."""
+        first = self.day("detected")
+        told = {h.event.source for h in self.events if isinstance(h.event, DropoutDetected) and h.event.on == first}
+        return next((source for source in SOURCES if source in told), "UNKNOWN")
+
     def units(self) -> list[tuple[str, str]]:
         units = [("national", "FR")]
         if isinstance(self.owner, DropoutDetected | YouthTransferred):
@@ -101,9 +128,12 @@ class Youth:
 
 
 def indicators(
-    events: Iterable[Happened], first: date | None = None, last: date | None = None
+    events: Iterable[Happened], first: date | None = None, last: date | None = None, lapsed_before: date = date.min
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    """The figures of every unit that has a youth, by (level, code), in the shape of the answer's rows."""
+    """The figures of every unit that has a youth, by (level, code), in the shape of the answer's rows.
+
+    A situation last verified before `lapsed_before` has lapsed.
+    """
     by_id = {happened.id: happened for happened in events}
     lives: dict[str, list[Happened]] = {}
     for happened in by_id.values():
@@ -113,10 +143,12 @@ def indicators(
         youth = Youth(life)
         for unit in youth.units():
             members.setdefault(unit, []).append(youth)
-    return {unit: row(youths, first, last) for unit, youths in members.items()}
+    return {unit: row(youths, first, last, lapsed_before) for unit, youths in members.items()}
 
 
-def row(youths: Sequence[Youth], first: date | None, last: date | None) -> dict[str, Any]:
+def row(
+    youths: Sequence[Youth], first: date | None, last: date | None, lapsed_before: date = date.min
+) -> dict[str, Any]:
     """The figures of some youths over a period, both ends included; no youths: all zeros."""
 
     def within(day: date | None) -> bool:
@@ -134,22 +166,31 @@ def row(youths: Sequence[Youth], first: date | None, last: date | None) -> dict[
     size = len(cohort)
     steps = {code: sum(youth.day(code) is not None for youth in cohort) for code in COUNTS_WHEN if code != "detected"}
     not_known = sum(youth.day("reached") is None for youth in cohort)
+    lapsed = sum(youth.has_lapsed(lapsed_before) for youth in cohort)
+    parts = {**steps, "not_known": not_known, "lapsed": lapsed, "unknown": not_known + lapsed}
+    listed = [(youth.source(), youth.dismissal is not None) for youth in youths if within(youth.day("detected"))]
     return {
         "activity": {**activity, "dismissed": sum(by_source.values())},
         "dismissed_by_source": by_source,
         "cohort": {
             "size": size,
             "detected": size,
-            **steps,
-            "not_known": not_known,
+            **parts,
             "dismissed": sum(within(youth.day("detected")) for youth in dismissed),
-            "shares": {
-                code: round(count / size, 4) if size else None
-                for code, count in (*steps.items(), ("not_known", not_known))
-            },
+            "shares": {code: round(count / size, 4) if size else None for code, count in parts.items()},
             "delays": {f"{begin}_to_{end}": delays(cohort, begin, end) for begin, end in DELAYS},
+            "false_positives": {
+                source: false_positives([dismissed for of, dismissed in listed if of == source])
+                for source in (*SOURCES, "UNKNOWN")
+            },
         },
     }
+
+
+def false_positives(dismissed: Sequence[bool]) -> dict[str, Any]:
+    """Of so many youths whom a base was the first to list, how many are dismissed."""
+    n, wrong = len(dismissed), sum(dismissed)
+    return {"detected": n, "dismissed": wrong, "rate": round(wrong / n, 4) if n else None}
 
 
 def delays(cohort: Sequence[Youth], begin: str, end: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Reporting as its tests run it: settings of a test's own, events sent, figures held against a plain count."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -76,7 +76,8 @@ async def assert_equals_plain_count(client: httpx.AsyncClient, events: Sequence[
         body = await ask(client, by=",".join(LEVELS), **dated(first, last))
         rows = {(row["by"], row["code"]): row for row in body["rows"]}
         assert len(rows) == len(body["rows"])
-        expected = oracle.indicators(events, first, last)
+        lapsed_before = date.fromisoformat(body["as_of"][:10]) - timedelta(days=body["lapse_days"])
+        expected = oracle.indicators(events, first, last, lapsed_before)
         assert {unit for unit, count in expected.items() if count != oracle.NOBODY} <= set(rows)
         for unit, row in rows.items():
             shown = {key: value for key, value in row.items() if key not in ("by", "code", "label")}
@@ -104,10 +105,14 @@ def received(events: Iterable[Happened]) -> list[Received[Event]]:
 def plain_fact(row: Document) -> Fact:
     """The fact that a stored document holds, read anew from its texts."""
     first: dict[Step, date] = {step: date.fromisoformat(day) for step, day in row["first"].items()}
-    last_detected = row.get("last_detected")
+    last_detected, verified = (
+        None if name not in row else date.fromisoformat(row[name]) for name in ("last_detected", "verified")
+    )
     return Fact(
         first,
-        None if last_detected is None else date.fromisoformat(last_detected),
+        last_detected,
+        verified,
+        row.get("source"),
         Dismissal(**_stamped(row["dismissal"])) if "dismissal" in row else None,
         Assignment(**_stamped(row["assignment"])) if "assignment" in row else None,
     )

@@ -83,6 +83,8 @@ def test_a_dismissed_youth_counts_in_nothing_but_dismissed() -> None:
         (days(3), "dismissed"),
         (days(3), "dismissed:AGRICULTURE"),
         (MARCH, "cohort:dismissed"),
+        (MARCH, "cohort:detected:SCOLARITE"),
+        (MARCH, "cohort:dismissed:SCOLARITE"),
     }
 
 
@@ -121,10 +123,14 @@ def test_the_cohort_knows_what_became_of_a_youth_and_how_long_it_took() -> None:
         "cohort:interviewed",
         "cohort:offered",
         "cohort:contracted",
+        "cohort:detected:SCOLARITE",
         "delay:detected_to_attempted:0",
         "delay:detected_to_interviewed:20",
         "delay:interviewed_to_offered:7",
         "delay:offered_to_contracted:0",
+        "delay:detected_to_reached:20",
+        "delay:detected_to_contracted:27",
+        "delay:detected_to_verified:27",
     }
 
 

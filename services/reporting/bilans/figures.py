@@ -48,7 +48,7 @@ def figures(answers: Answers, edition: Edition, key: Key, registered: Collection
 
     def rows(level: Level, first: date, last: date, **more: Any) -> dict[str, dict[str, Any]]:
         asked = {"by": level, "from": first.isoformat(), "to": last.isoformat(), **more}
-        found = answers.rows(IndicatorsQuery.model_validate(asked), edition)
+        found = answers.rows(IndicatorsQuery.model_validate(asked), edition, reader)
         return {row["code"]: row for row in found}
 
     spans = {"period": (key.first, key.last), "year": (key.year_first, key.last)}

@@ -68,7 +68,7 @@ class _Seen:
         found: list[dict[str, int | None]] = []
         for end in ends:
             query = {"by": level, "view": "activity", "code": code or (), "from": date(year, 1, 1), "to": end}
-            rows = self.answers.rows(IndicatorsQuery.model_validate(query), self.edition)
+            rows = self.answers.rows(IndicatorsQuery.model_validate(query), self.edition, self.reader)
             found.append({row["code"]: _sum([row["activity"][name] for name in _ACHIEVED]) for row in rows})
         if months == 12:
             found.append(found[-1])

@@ -17,6 +17,7 @@ from services.reporting.answers import Answers
 from services.reporting.open_data import package, tables
 from services.reporting.open_data.periods import Period, begun, latest
 from services.reporting.queries import IndicatorsQuery
+from services.reporting.readers import PUBLIC
 from shared.clock import Clock
 from shared.mongo import Document, DuplicateKeyError, Mongo
 from shared.problems import Problem
@@ -123,7 +124,7 @@ class Publications:
         """The tables' files, of now."""
         query = {"by": ("national", "academie"), "from": period.first, "to": period.last}
         edition = await self._answers.edition()
-        rows = self._answers.rows(IndicatorsQuery.model_validate(query), edition)
+        rows = self._answers.rows(IndicatorsQuery.model_validate(query), edition, PUBLIC)
         definitions = self._answers.definitions
         table = tables.indicators(period, rows, definitions)
         names = package.names(self.columns, "indicators")
