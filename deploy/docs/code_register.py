@@ -195,6 +195,33 @@ _TRACKING: Final = (
 
 _REPORTING: Final = (
     Code("period_upside_down", "`from` is after `to`.", "Swap them or mend one."),
+    Code("as_of_in_future", "Figures are asked for as of a day that has not come.", "Give a day until today (UTC)."),
+    Code(
+        "being_computed",
+        "The log is being read for this answer, which takes longer than a request waits.",
+        "Ask again in a moment; `Retry-After` says when. It goes on meanwhile, and is done once.",
+    ),
+    Code(
+        "log_unreadable",
+        "The log could not be read.",
+        "See that the broker answers, and try again.",
+    ),
+    Code(
+        "log_made_anew",
+        "The log was made anew since, so positions in it say nothing.",
+        "Publish the journals again (`foquale republish`), and ask by day (`as_of`): that goes by when it was recorded.",
+    ),
+    Code(
+        "history_not_for_you",
+        "Past figures and differences are for those who see all of the units asked for.",
+        "Ask for the units of your own académie, or read the published bilans and the open data.",
+    ),
+    Code(
+        "lineage_not_for_you",
+        "The youths behind a figure are shown to those only who see all of the unit.",
+        "Ask for a unit of your own académie.",
+    ),
+    Code("unknown_indicator", "The view has no such count.", "Give one of those that `detail` lists."),
     Code(
         "too_many_followers",
         "Five hundred pages of this process follow the figures already.",

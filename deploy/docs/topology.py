@@ -20,7 +20,6 @@ from shared.events import (
     EVENTS,
     BilanPublished,
     Event,
-    ReviewDone,
     SolutionPublished,
     SolutionUpdated,
     SolutionWithdrawn,
@@ -35,7 +34,6 @@ READ_BY_NOBODY: Final[Mapping[type[Event], str]] = {
     SolutionPublished: "For tools outside that list the offer of places.",
     SolutionUpdated: "For tools outside that list the offer of places.",
     SolutionWithdrawn: "For tools outside that list the offer of places.",
-    ReviewDone: "For tools outside that follow the reviews; tracking itself lists the overdue ones.",
     BilanPublished: "For tools outside that fetch a bilan as soon as it is frozen or corrected.",
 }
 """Events that no service reads, and what they are published for."""

@@ -78,8 +78,8 @@ class Log:
         try:
             consumer.assign(partitions)
             await consumer.seek_to_beginning(*partitions)
-            for partition in partitions if begins else ():
-                if begin := begins[partition.topic, partition.partition]:
+            for partition in partitions:
+                if begin := (begins or {}).get((partition.topic, partition.partition)):
                     consumer.seek(partition, begin)
             yield LogReader(consumer)
         finally:

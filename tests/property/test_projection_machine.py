@@ -125,7 +125,11 @@ class MachinesLog(Log):
         self._meanwhile = meanwhile
 
     @asynccontextmanager
-    async def read(self, topics: Sequence[str]) -> AsyncIterator[LogReader]:  # noqa: ARG002  it has no others
+    async def read(
+        self,
+        topics: Sequence[str],  # noqa: ARG002  it has no others
+        begins: Mapping[tuple[str, int], int] | None = None,  # noqa: ARG002  nobody here asks for a part
+    ) -> AsyncIterator[LogReader]:
         yield self.reader
 
     async def end_offsets(self, topics: Sequence[str]) -> Mapping[tuple[str, int], int]:

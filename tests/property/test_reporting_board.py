@@ -160,7 +160,7 @@ def test_the_curve_is_a_plain_count_of_those_who_came_so_far_in_so_many_days(
         plain: Counter[tuple[str, int]] = Counter()
         for leaf, day, measure, count in (each for portion in portions for each in portion):
             step, _, days = measure.removeprefix("delay:detected_to_").partition(":")
-            if (level, code) in units_of(leaf) and day in period and days:
+            if measure.startswith("delay:detected_to_") and (level, code) in units_of(leaf) and day in period and days:
                 plain.update({(step, point): count for point in CURVE_DAYS if int(days) <= point})
         spans = found.sums.curve(level, code, period)
         for step, of_step in zip(CURVE, np.cumsum(spans, axis=1).tolist(), strict=True):

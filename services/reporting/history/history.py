@@ -103,26 +103,31 @@ class History:
 
         Problem 403 where the reader does not see all of what is asked for.
         """
-        await self.permit(query.by, query.code, "history_not_for_you")
+        await self.permit(query.by, query.code)
         return await self._edition(query.as_of or self._clock().date())
 
-    async def permit(self, levels: Sequence[Level], codes: Sequence[str], refusal: str) -> None:
-        """Problem 403 with this code where the reader does not see all of these units: no codes are all of a level.
+    async def permit(self, levels: Sequence[Level], codes: Sequence[str]) -> None:
+        """Problem 403 where the reader does not see all of these units: no codes are all of a level.
 
         Two days' figures, though each hides its small counts, would show them in their difference.
         """
-        reader = self._answers.reader
-        if reader.sees_everything:
-            return
-        sums = (await self._answers.edition()).figures.sums
-        within = [set[str]().union(*(sums.academies_of((level, code)) for level in levels)) for code in codes]
-        if "national" in levels or not within or not all(of and all(map(reader.sees_all_of, of)) for of in within):
+        if not await self.sees_all_of(levels, codes):
             raise Problem(
                 403,
-                refusal,
+                "history_not_for_you",
                 "this is for those who see all of the units asked for: give `by` and `code` of your own académie, or "
                 "read the published bilans and the open data",
             )
+
+    async def sees_all_of(self, levels: Sequence[Level], codes: Sequence[str]) -> bool:
+        """Whether the reader sees all of these units; no codes are all of a level."""
+        reader = self._answers.reader
+        if reader.sees_everything:
+            return True
+        sums = (await self._answers.edition()).figures.sums
+        within = [set[str]().union(*(sums.academies_of((level, code)) for level in levels)) for code in codes]
+        own = bool(within) and all(of and all(map(reader.sees_all_of, of)) for of in within)
+        return own and "national" not in levels
 
     async def _edition(self, day: date) -> Edition:
         self.refuse_future(day)

@@ -62,7 +62,7 @@ class Questions:
         """Figures as they were known at the end of a day, as they are known now, and the events in between."""
         history = self._history
         history.refuse_future(query.as_of)
-        await history.permit(query.by, query.code, "history_not_for_you")
+        await history.permit(query.by, query.code)
         await self._refuse_unknown(query.by, query.code)
         token, after = _read(query.cursor)
         window = None if token is None else history.known(token)
@@ -102,7 +102,12 @@ class Questions:
             )
         if query.as_of is not None:
             history.refuse_future(query.as_of)
-        await history.permit((query.by,), (query.code,), "lineage_not_for_you")
+        if not await history.sees_all_of((query.by,), (query.code,)):
+            raise Problem(
+                403,
+                "lineage_not_for_you",
+                "the youths behind a figure are shown to those who see all of the unit: ask for one of your own académie",
+            )
         await self._refuse_unknown((query.by,), (query.code,))
         token, after = _read(query.cursor)
         window = None if token is None else history.known(token)
