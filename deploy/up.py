@@ -42,7 +42,10 @@ class Stopped(KeyboardInterrupt):
 class Machine:
     """The whole system on 127.0.0.1. `start` returns when every service is ready; `stop` ends the services first."""
 
-    def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, environment: Mapping[str, str] | None = None, *, reader: str | None = None
+    ) -> None:
+        self._reader = reader
         self._env = dict(os.environ if environment is None else environment)
         self._data = data_dir.resolve()
         self.logs = self._data / "logs"
@@ -66,6 +69,8 @@ class Machine:
             "FOQUALE_KAFKA_BOOTSTRAP": kafka,
             "FOQUALE_HOST": HOST,
         }
+        if self._reader is not None:
+            environment["FOQUALE_READER"] = self._reader
         if any(isinstance(server, EmbeddedBroker) for server in self._servers):
             # Its log is gone with the last stop: every service puts its journal back in line, and consumers know
             # what they have seen. It refuses idempotent producers.
@@ -85,6 +90,8 @@ class Machine:
         self._wait_until_ready()
         for service, url in self.urls.items():
             tell(f"{service:<10} {url}/docs")
+        tell(f"pages      {self.urls['reporting']}/")
+        tell(f"reader     {for_whom(self._reader or self._env.get('FOQUALE_READER'))}")
         tell(f"logs       {self.logs}")
 
     def check(self) -> None:
@@ -185,11 +192,20 @@ def stay_up(machine: Machine) -> None:
         time.sleep(_POLL_S * 2)
 
 
-def run(data_dir: Path) -> None:
-    """`foquale up`: until Ctrl-C or SIGTERM."""
+def for_whom(reader: str | None) -> str:
+    """Who sees what reporting shows, in words; `reader` is its setting."""
+    if reader == "public":
+        return "the public: counts of 1 to 4, and whatever would give them away, are hidden"
+    if reader is None or reader == "national":
+        return "national staff: nothing is hidden (`foquale up --public` shows what the public sees)"
+    return f"the staff of {reader}: small counts of other académies are hidden"
+
+
+def run(data_dir: Path, *, public: bool = False) -> None:
+    """`foquale up`: until Ctrl-C or SIGTERM. `public`: reporting shows what the public sees."""
     with stoppable():
         try:
-            with Machine(data_dir) as machine:
+            with Machine(data_dir, reader="public" if public else None) as machine:
                 machine.start(typer.echo)
                 typer.echo("ready")
                 sys.stdout.flush()

@@ -51,17 +51,21 @@ def foquale(
 @app.command()
 def up(
     data_dir: Annotated[Path, typer.Option(help="Where the data and the logs are kept.")] = _DATA_DIR,
+    public: Annotated[
+        bool, typer.Option("--public", help="Show what the public sees: small counts are hidden.")
+    ] = False,
 ) -> None:
     """Start everything on this machine and keep it running until Ctrl-C.
 
     A real mongod (replica set), a Kafka-protocol broker and the four services, on 127.0.0.1. Prints `ready` alone on a
-    line when every service answers. Data stay in the data directory for the next start.
+    line when every service answers. Data stay in the data directory for the next start. Until there is a sign-in,
+    reporting shows what national staff see, or with --public what everybody may.
 
     Example: `foquale up --data-dir /var/tmp/foquale`
     """
     from deploy.up import run
 
-    run(data_dir)
+    run(data_dir, public=public)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """The demo: start everything, then list, work, list, work in the order of the year, then the figures."""
 
 import asyncio
+import os
 import shutil
 import sys
 import time
@@ -24,7 +25,7 @@ from deploy.demo.campaign import Campaign, Work
 from deploy.demo.player import Player
 from deploy.demo.settle import settled
 from deploy.demo.verify import figure_differences, list_differences
-from deploy.up import Machine, Stopped, stay_up, stoppable
+from deploy.up import Machine, Stopped, for_whom, stay_up, stoppable
 
 SHIPPED: Final = Path(__file__).with_name("data")
 _SHOWN: Final = ACTIVITY[:-1]
@@ -116,6 +117,7 @@ def _addresses(machine: Machine) -> None:
     typer.echo("\n".join(f"{service:<10} {url}/docs" for service, url in urls.items()))
     reporting = urls["reporting"]
     typer.echo(f"pages      {reporting}/ (France), {reporting}/academies/09 (Lille), {reporting}/definitions")
+    typer.echo(f"reader     {for_whom(os.environ.get('FOQUALE_READER'))}")
     typer.echo(f"indicators {reporting}/v1/indicators?by=national,academie&from=2013-01-01&to=2013-12-31")
 
 

@@ -209,7 +209,7 @@ _REPORTING: Final = (
     Code(
         "log_made_anew",
         "The log was made anew since, so positions in it say nothing.",
-        "Publish the journals again (`foquale republish`), and ask by day (`as_of`): that goes by when it was recorded.",
+        "Publish the journals again (`foquale republish`), and ask by day (`as_of`), by when it was recorded.",
     ),
     Code(
         "history_not_for_you",

@@ -106,7 +106,7 @@ class Questions:
             raise Problem(
                 403,
                 "lineage_not_for_you",
-                "the youths behind a figure are shown to those who see all of the unit: ask for one of your own académie",
+                "the youths behind a figure are shown to who sees all of the unit: ask for one of your own académie",
             )
         await self._refuse_unknown((query.by,), (query.code,))
         token, after = _read(query.cursor)
