@@ -251,14 +251,18 @@ class Answers:
         return level != "national" and all(academies_of((level, code)) == {reader.academie} for code in codes)
 
     def _pattern(self, edition: Edition) -> small_cells.Pattern:
-        """What outsiders are shown, and of which figures; for `small_cells_age_s` the same, while figures move."""
+        """What outsiders are shown, and of which figures: the same for some times as long as it took to find out, up to
+        `small_cells_age_s`, while figures move.
+        """
         sums, now = edition.figures.sums, monotonic()
         of = edition.moves, edition.as_of.date()
         for kept in self._patterns:
             young = not self.reader.sees_everything and now < kept.until and kept.of[1] == of[1]
             if kept.sums is sums and (kept.of == of or young):
                 return kept.pattern
-        made = _Kept(sums, of, now + self._small_cells_age_s, small_cells.Pattern(sums.monthly()))
+        pattern = small_cells.Pattern(sums.monthly())
+        took = monotonic() - now
+        made = _Kept(sums, of, now + min(_LONGER * took, self._small_cells_age_s), pattern)
         self._patterns = [made, *[kept for kept in self._patterns if kept.sums is not sums]][:_MOST_PATTERNS]
         return made.pattern
 

@@ -48,7 +48,7 @@ class ReportingSettings(ServiceSettings):
     )
 
     small_cells_age_s: float = Field(
-        5.0, ge=0, description="How long outsiders are shown the same figures, for what they may see is found anew."
+        5.0, ge=0, description="The longest that outsiders are shown the same figures while these move."
     )
     lapse_days: int = Field(
         90, ge=1, description="After how many days a youth's situation lapses that nobody has verified since."

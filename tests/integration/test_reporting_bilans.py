@@ -357,7 +357,6 @@ async def test_every_format_says_the_same_figure_by_figure(client: httpx.AsyncCl
     assert again.status_code == 304
 
 
-@pytest.mark.xfail(strict=True, reason="the rows that everybody reads do not hide small counts yet")
 async def test_outsiders_read_what_is_frozen_without_small_counts_and_write_nothing(
     client: httpx.AsyncClient, settings: ReportingSettings
 ) -> None:

@@ -124,10 +124,13 @@ class History:
         reader = self._answers.reader
         if reader.sees_everything:
             return True
+        if "national" in levels or not codes:
+            return False
         sums = (await self._answers.edition()).figures.sums
-        within = [set[str]().union(*(sums.academies_of((level, code)) for level in levels)) for code in codes]
-        own = bool(within) and all(of and all(map(reader.sees_all_of, of)) for of in within)
-        return own and "national" not in levels
+        within = [
+            {code} if level == "academie" else sums.academies_of((level, code)) for level in levels for code in codes
+        ]
+        return all(within) and all(reader.sees_all_of(academie) for of in within for academie in of)
 
     async def _edition(self, day: date) -> Edition:
         self.refuse_future(day)
