@@ -114,6 +114,12 @@ async def bilan(client: httpx.AsyncClient, **parameters: str) -> dict[str, Any]:
     return found
 
 
+async def explained(client: httpx.AsyncClient) -> dict[str, Any]:
+    """The bilan, once the log was read for what a correction is due to: nothing until then."""
+    found = await bilan(client)
+    return found if found["correction"]["events"] is not None else {}
+
+
 def hash_of(found: dict[str, Any]) -> str:
     """As docs/bilans.md says: with nothing but the standard library."""
     sealed = {name: found[name] for name in found["sealed"]}
@@ -204,7 +210,7 @@ async def test_what_comes_after_the_freezing_moves_the_figures_of_now_and_a_corr
         409,
         "not_frozen",
     )
-    draft = await bilan(client)
+    draft = await eventually(lambda: explained(client), within_s=30, what="the explanation")
     assert (draft["version"], draft["state"], counted(draft)["detected"]) == (2, "draft", 21)
     second = await frozen(client)
     for found in (draft, second):
@@ -233,7 +239,7 @@ async def test_where_the_log_was_made_anew_a_correction_goes_by_the_time_of_reco
     anew = settings.model_copy(update={"topic_prefix": f"{unique}.anew."})
     await ensure_topics(anew, [anew.topic(name) for name in (*TOPICS, "reporting.events")])
     async with running(app(anew, clock=may)) as other:
-        found = await bilan(other)
+        found = await eventually(lambda: explained(other), within_s=30, what="the explanation")
         assert (found["correction"]["events_by"], found["correction"]["events"]) == ("time", [])
         assert (await frozen(other))["correction"]["events_by"] == "time"
 
