@@ -58,7 +58,8 @@ class Cohort(BaseModel):
 
 class Row(BaseModel):
     """The figures of one unit. For who may not see small counts, `hidden` has the paths of those that are null for
-    that reason; `suppressed` where there are some.
+    that reason; `suppressed` where there are some; and `achieved` is the sum of those returned and in civic service,
+    which may be told where its parts are not.
     """
 
     by: Level
@@ -69,6 +70,7 @@ class Row(BaseModel):
     cohort: Cohort | None = None
     suppressed: bool = False
     hidden: list[str] | None = None
+    achieved: int | None = None
 
 
 class SourceFreshness(BaseModel):

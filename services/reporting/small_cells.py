@@ -56,6 +56,7 @@ _COHORT: Final = "cohort"
 _BY_SOURCE: Final = "dismissed_by_source"
 _COHORT_DISMISSED: Final = f"cohort:{DISMISSED}"
 _FALSE: Final = "false_positives"
+_ACHIEVED: Final = "achieved"
 _BACK: Final = "back"
 _LAPSED: Final = COLUMNS[LAPSED_COLUMN]
 _REACHED: Final = "cohort:reached"
@@ -68,7 +69,9 @@ GROUPS: Final[tuple[Group, ...]] = (
         (("detected",), (_REACHED,), ("detected",), (_LAPSED,), ("detected", _LAPSED)),
         minus=((), (), (_REACHED,), (), (_REACHED,)),
     ),
-    Group(_BACK, (("returned",), ("civic_service",))),  # their sum is what attainment is made of
+    # What attainment is made of, and its two parts.
+    Group(_ACHIEVED, (("returned", "civic_service"),)),
+    Group(_BACK, (("returned",), ("civic_service",)), within=(_ACHIEVED,)),
     Group(DISMISSED, ((DISMISSED,),)),
     Group(_BY_SOURCE, tuple((f"{DISMISSED}:{source}",) for source in SOURCES), within=(DISMISSED,)),
     Group(_COHORT_DISMISSED, ((_COHORT_DISMISSED,),)),
@@ -311,10 +314,16 @@ def _around(cuts: Flags, members: Counts, end: int, units: Counts) -> tuple[Coun
 
 
 def hide(row: dict[str, Any], shown: frozenset[str]) -> dict[str, Any]:
-    """The row (`api.Row`) without the counts that are not shown: they are None, and `hidden` has their paths."""
+    """The row (`api.Row`) without the counts that are not shown: they are None, and `hidden` has their paths.
+
+    `achieved`, the sum of those returned and in civic service, may be shown where its parts are not.
+    """
     hidden: list[str] = []
     told: dict[str, Any] = {**row}
     if row.get("activity") is not None:
+        activity = row["activity"]
+        told["achieved"] = activity["returned"] + activity["civic_service"] if _ACHIEVED in shown else None
+        hidden += ["achieved"] if _ACHIEVED not in shown else []
         told["activity"] = _without(row["activity"], _GROUP_OF_ACTIVITY, shown, "activity", hidden)
         by_source = dict.fromkeys(row["dismissed_by_source"], _BY_SOURCE)
         told["dismissed_by_source"] = _without(

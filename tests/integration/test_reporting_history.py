@@ -160,10 +160,12 @@ def _figure(row: dict[str, Any], view: str, indicator: str) -> int:
 async def test_pages_of_youths_hold_each_of_them_once_in_the_order_of_days(client: httpx.AsyncClient) -> None:
     asked: dict[str, str | int] = {"indicator": "detected", "limit": 9, **YEAR}
     body = (await client.get("/v1/lineage", params=asked)).json()
-    items = body["items"]
+    items, first = body["items"], body["next"]
     while body["next"]:
         body = (await client.get("/v1/lineage", params={**asked, "cursor": body["next"]})).json()
         items += body["items"]
+    other = await client.get("/v1/lineage", params={**asked, "indicator": "reached", "cursor": first})
+    assert (other.status_code, other.json()["code"]) == (422, "bad_cursor")
     keys = [(item["on"], item["youth_id"]) for item in items]
     assert keys == sorted(set(keys))
     assert len(keys) == body["count"] > 9

@@ -82,7 +82,7 @@ async def test_under_load_and_with_two_replicas_the_new_projection_takes_over_an
         second = await replicas.enter_async_context(running(app(settings)))
         await send(settings, events[:half])
         await eventually(lambda: caught_up(first), within_s=30)
-        seen = [0]
+        seen: tuple[list[int], list[int]] = [0], [0]
         over = asyncio.Event()
 
         async def load() -> None:
@@ -91,10 +91,11 @@ async def test_under_load_and_with_two_replicas_the_new_projection_takes_over_an
 
         async def look() -> None:
             while not over.is_set():
-                for client in (first, second):
+                # Each follows the store by itself, so they may be apart for a moment; neither goes back.
+                for client, of_replica in zip((first, second), seen, strict=True):
                     row = (await ask(client, by="national"))["rows"][0]
                     # A dismissal takes a youth out of the detected and into the dismissed: together they never fall.
-                    seen.append(row["activity"]["detected"] + row["activity"]["dismissed"])
+                    of_replica.append(row["activity"]["detected"] + row["activity"]["dismissed"])
                 await asyncio.sleep(0.02)
 
         sending, looking = asyncio.create_task(load()), asyncio.create_task(look())
@@ -109,8 +110,9 @@ async def test_under_load_and_with_two_replicas_the_new_projection_takes_over_an
         await eventually(lambda: caught_up(second), within_s=30)
         over.set()
         await looking
-        assert len(seen) > 20
-        assert all(later >= earlier for earlier, later in pairwise(seen)), seen
+        for of_replica in seen:
+            assert len(of_replica) > 10
+            assert all(later >= earlier for earlier, later in pairwise(of_replica)), of_replica
         await assert_equals_plain_count(first, events)
         await assert_equals_plain_count(second, events)
         assert (await first.get("/v1/dead-letters")).json()["items"] == []

@@ -168,6 +168,9 @@ def test_counts_that_add_up_to_each_other_are_hidden_together(table: list[list[t
                 assert not any(1 <= part < LEAST for part in (*parts, parts[2] + parts[3]))
             if "back" in groups:
                 assert not any(1 <= of[name] < LEAST for name in ("returned", "civic_service"))
+                assert "achieved" in groups
+            if "achieved" in groups:
+                assert not 1 <= of["returned"] + of["civic_service"] < LEAST
             if "false_positives" in groups:
                 assert {"cohort", "cohort:dismissed"} <= groups
 

@@ -14,6 +14,7 @@ from services.reporting.history.asked import Asked, Wanted, indicators_of, perio
 from services.reporting.history.cuts import Cut, end_of
 from services.reporting.history.explanations import counts_of, events_of, rows_of
 from services.reporting.history.history import History, Window, difference_of, lineage_of
+from services.reporting.history.jobs import DifferenceJob, LineageJob
 from services.reporting.indicators import DEFINITION_VERSION, View
 from services.reporting.queries import CurveQuery, Day, IndicatorsQuery
 from shared.clock import Clock
@@ -66,13 +67,16 @@ class Questions:
         await self._refuse_unknown(query.by, query.code)
         token, after = _read(query.cursor)
         window = None if token is None else history.known(token)
+        units: tuple[Unit, ...] = tuple((level, code) for level in query.by for code in query.code)
+        asked = Asked(query.by, units, *period_of(query.period()), query.view)
+        then = end_of(query.as_of)
         if window is None:
-            units: tuple[Unit, ...] = tuple((level, code) for level in query.by for code in query.code)
-            asked = Asked(query.by, units, *period_of(query.period()), query.view)
             now = await history.now()
-            window = await history.difference(
-                Cut(positions=now.positions, recorded_until=end_of(query.as_of)), now, asked
-            )
+            before = Cut(positions=now.positions, recorded_until=then)
+            window = await history.difference(before, now, asked, late_until=query.as_of)
+        job = window.job
+        if not isinstance(job, DifferenceJob) or job.asked != asked or job.old.cut.recorded_until != then:
+            raise _other_list()
         found = difference_of(window)
         traces, more = await history.page(window, after, query.limit)
         last = traces[-1] if traces else None
@@ -111,9 +115,11 @@ class Questions:
         await self._refuse_unknown((query.by,), (query.code,))
         token, after = _read(query.cursor)
         window = None if token is None else history.known(token)
+        wanted = Wanted((query.by, query.code), query.indicator, query.view, *period_of(query.period()))
         if window is None:
-            wanted = Wanted((query.by, query.code), query.indicator, query.view, *period_of(query.period()))
             window = await history.lineage(wanted, as_of=query.as_of)
+        if not isinstance(window.job, LineageJob) or window.job.wanted != wanted:
+            raise _other_list()
         found = lineage_of(window)
         items, more = await history.page(window, after, query.limit)
         await self._note("lineage", query, count=found.count, shown=len(items))
@@ -157,6 +163,10 @@ class Questions:
 
 
 _READ: Final = ("at", "reader", "what", "count", "shown")
+
+
+def _other_list() -> Problem:
+    return Problem(422, "bad_cursor", "`cursor` is the `next` of another question; ask the same again, or without one")
 
 
 def _written(window: Window, place: _Place) -> str:

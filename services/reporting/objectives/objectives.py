@@ -69,7 +69,7 @@ class _Seen:
         for end in ends:
             query = {"by": level, "view": "activity", "code": code or (), "from": date(year, 1, 1), "to": end}
             rows = self.answers.rows(IndicatorsQuery.model_validate(query), self.edition, self.reader)
-            found.append({row["code"]: _sum([row["activity"][name] for name in _ACHIEVED]) for row in rows})
+            found.append({row["code"]: _achieved_of(row) for row in rows})
         if months == 12:
             found.append(found[-1])
         return {unit: [counts.get(unit, 0) for counts in found] for unit in found[-1]}
@@ -250,6 +250,11 @@ class Objectives:
                 hint = f"GET /v1/objectives/{year} lists all"
             raise Problem(404, "unknown_academie", f"{code!r} is no code of an académie of {year}: {hint}", value=code)
         return academies[code]
+
+
+def _achieved_of(row: Mapping[str, Any]) -> int | None:
+    """Those returned and in civic service; an outsider may be told their sum and not its parts."""
+    return row["achieved"] if "achieved" in row else _sum([row["activity"][name] for name in _ACHIEVED])
 
 
 def _sum(parts: Sequence[int | None]) -> int | None:
