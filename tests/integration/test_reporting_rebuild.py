@@ -351,7 +351,7 @@ async def test_no_batch_gets_into_the_old_generation_once_the_new_one_is_live(mo
         consumer = FactsConsumer(unit_of_work, FACTS, REGISTRATIONS, Metrics("reporting"), live(), youths=1_000)
         for begin in range(0, len(mine), 4):
             await consumer.apply(received(mine[begin : begin + 4]), [])
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.5)  # time for some switches, on a loaded machine as well
         applying -= 1
 
     async def switch_to(new: Generation) -> None:
@@ -392,7 +392,7 @@ async def test_no_batch_gets_into_the_old_generation_once_the_new_one_is_live(mo
     tasks = [asyncio.create_task(each) for each in (*map(replica, shares), reading(), reading())]
     last = await switching()
     await asyncio.gather(*tasks)
-    assert last > 3
+    assert last > 2
     assert await generations.live(mongo) == Generation(last)
     while await cells.fold(unit_of_work):
         pass
