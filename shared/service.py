@@ -250,7 +250,7 @@ async def _tidy() -> None:
 
 
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+    """Serve until SIGTERM or Ctrl-C. Answers of a `Service` that go on for ever end then."""
     # A batch makes hundreds of thousands of objects that live as long as it does: the collector would walk them again
     # and again, a tenth of all work. Instead it comes by the clock (`_tidy`).
     gc.freeze()
@@ -266,7 +266,8 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         access_log=False,
         timeout_graceful_shutdown=int(settings.graceful_timeout_s),
     )
-    server = _Server(config, app.state.service.ending)
+    service: Service | None = getattr(app.state, "service", None)
+    server = _Server(config, asyncio.Event() if service is None else service.ending)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
