@@ -68,8 +68,8 @@ PARTS: Final = {
         comparisons.peers,
     ),
     "million": Part(
-        300,
-        ("projection_rss_mb", "query_p99_ms", "query_rps", "query_vs_empty"),
+        390,
+        ("projection_rss_mb", "query_p99_ms", "query_rps", "query_vs_empty", "page_p99_ms"),
         million.measure,
     ),
 }
