@@ -68,7 +68,7 @@ PARTS: Final = {
         comparisons.peers,
     ),
     "million": Part(
-        390,
+        450,
         ("projection_rss_mb", "query_p99_ms", "query_rps", "query_vs_empty", "page_p99_ms"),
         million.measure,
     ),
