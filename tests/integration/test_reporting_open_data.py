@@ -254,3 +254,21 @@ async def test_what_is_not_there_is_refused_with_a_remedy(
         answer = await service.get(path)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert says in answer.json()["detail"]
+
+
+async def test_small_counts_are_not_published_even_where_staff_ask(unit_of_work: UnitOfWork) -> None:
+    await counted(
+        unit_of_work, *MARCH, (PARIS, "2013-03-20", "interviewed", 3), (LILLE, "2013-03-20", "interviewed", 9)
+    )
+    async with serving(unit_of_work, reader=NATIONAL) as service:
+        query = {"by": "academie", "code": "01", "from": "2013-03-01", "to": "2013-04-30"}
+        (seen,) = (await service.client.get("/v1/indicators", params=query)).json()["rows"]
+        table = await service.rows("/2013/2")
+        objects = (await service.get("/2013/2/indicators.json")).json()
+    assert seen["activity"]["interviewed"] == 3
+    interviewed = {r["code"]: r for r in table if (r["view"], r["indicator"]) == ("activity", "interviewed")}
+    assert (interviewed["01"]["count"], interviewed["01"]["hidden"]) == ("", "true")
+    shown = [code for code in ("FR", "01", "09") if interviewed[code]["count"]]
+    assert len(shown) < 2  # or one would be the difference of the others
+    assert not any(r["count"] in {"1", "2", "3", "4"} for r in table)
+    assert not any(each["count"] in {1, 2, 3, 4} for each in objects)
