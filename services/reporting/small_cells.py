@@ -81,9 +81,23 @@ GROUPS: Final[tuple[Group, ...]] = (
         within=(_COHORT, _COHORT_DISMISSED),
     ),
     *(Group(step, ((step,),)) for step in STEPS if step not in _TOGETHER),
-    *(Group(f"cohort:{step}", ((f"cohort:{step}",),)) for step in COHORT_STEPS if f"cohort:{step}" != _REACHED),
+    # Of a known size nobody else comes to a step: where nearly all did, that alone tells a hidden count.
+    *(
+        Group(f"cohort:{step}", ((f"cohort:{step}",),), within=(_COHORT,))
+        for step in COHORT_STEPS
+        if f"cohort:{step}" != _REACHED
+    ),
 )
 _PLACE: Final = {group.name: place for place, group in enumerate(GROUPS)}
+TWINS: Final[tuple[tuple[str, str], ...]] = (
+    *((step, f"cohort:{step}") for step in STEPS if step in _PLACE and f"cohort:{step}" in _PLACE),
+    ("reached", _COHORT),
+    (_BACK, "cohort:returned"),
+    (_BACK, "cohort:civic_service"),
+    (DISMISSED, _COHORT_DISMISSED),
+    (_BY_SOURCE, _FALSE),
+)
+"""Groups that count the same youths over all time, by the day of the event and by that of detection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +124,34 @@ class Pattern:
         np.cumsum(monthly.counts, axis=0, out=counts[1:])
         self.sums = counts
         """Up to the end of each month: (months + 1, units, columns)."""
-        equations = _equations(monthly)
-        cuts: list[Flags] = []
-        for group in GROUPS:
-            members = _members(group, counts)
-            allowed = np.ones(members.shape[:2], np.bool_)
-            for other in group.within:
-                allowed &= cuts[_PLACE[other]]
-            found = _blocks(members, allowed, self.first)
-            _protect(found, members, equations)
-            cuts.append(found)
-        self.cuts = np.array(cuts)
+        self.cuts = np.zeros((len(GROUPS), *counts.shape[:2]), np.bool_)
+        self._cut(_equations(monthly))
+
+    def _cut(self, equations: Sequence["_Equation"]) -> None:
+        """Cut all groups; and again those that may not have the last end, until twins have the same."""
+        may_end = np.ones((len(GROUPS), self.sums.shape[1]), np.bool_)
+        again = set(_PLACE)
+        while again:
+            for place, group in enumerate(GROUPS):
+                if group.name not in again and not again.intersection(group.within):
+                    continue
+                members = _members(group, self.sums)
+                allowed = np.ones(members.shape[:2], np.bool_)
+                allowed[-1] = may_end[place]
+                for other in group.within:
+                    allowed &= self.cuts[_PLACE[other]]
+                found = _blocks(members, allowed, self.first)
+                _protect(found, members, equations)
+                self.cuts[place] = found
+                again.add(group.name)
+            again = set()
+            for twins in TWINS:
+                places = [_PLACE[name] for name in twins]
+                both = self.cuts[places, -1].all(axis=0)
+                for name, place in zip(twins, places, strict=True):
+                    if (self.cuts[place, -1] & ~both).any():
+                        may_end[place] &= both
+                        again.add(name)
 
     def ends(self, period: Period) -> tuple[int, int]:
         """The places of the period's two ends; Problem where it is not of whole months."""

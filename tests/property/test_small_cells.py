@@ -1,5 +1,6 @@
 """What outsiders are shown gives no hidden count away: an attacker tries all sums and differences, on small worlds."""
 
+import random
 from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import combinations_with_replacement
@@ -106,6 +107,57 @@ def test_nor_does_it_for_the_staff_of_an_academie_who_know_their_own(table: list
             if unit not in own and unit[0] in ("national", "academie") and (unit, period) not in told:
                 more = np.vstack([known, _row(unit, period, months)])
                 assert np.linalg.matrix_rank(more) > rank, (unit, period)
+
+
+@settings(max_examples=80, deadline=None)
+@given(worlds, st.randoms(use_true_random=False))
+def test_nor_does_it_though_both_views_count_the_same_youths_over_all_time(
+    table: list[list[int]], chance: random.Random
+) -> None:
+    activity = np.array(table, np.int64)
+    months = len(table)
+    cohorts = np.zeros_like(activity)
+    for month, leaf in np.argwhere(activity):
+        for _ in range(activity[month, leaf]):  # detected then, or before
+            cohorts[chance.randint(0, int(month)), leaf] += 1
+    monthly, of_cohorts = world(activity), world(cohorts).counts[:, :, FINE]
+    monthly.counts[:, :, COLUMNS.index("cohort:offered")] = of_cohorts
+    for column in ("detected", "cohort:reached"):
+        monthly.counts[:, :, COLUMNS.index(column)] = of_cohorts + 50 * (of_cohorts > 0)
+    pattern = Pattern(monthly)
+    nothing = np.zeros(months * len(LEAVES))
+    whole = Period(_first(0), _first(months) - timedelta(1))
+    known = [np.concatenate([row, -row]) for row in (_row(unit, whole, months) for unit in UNITS)]
+    hidden: list[NDArray[np.float64]] = []
+    for period in periods(months):
+        for unit, groups in zip(UNITS, pattern.shown(UNITS, period), strict=True):
+            row = _row(unit, period, months)
+            for group, of_both in ((OFFERED, [row, nothing]), ("cohort:offered", [nothing, row])):
+                (known if group in groups else hidden).append(np.concatenate(of_both))
+    shown_rows = np.array(known)
+    _, values, directions = np.linalg.svd(shown_rows.T @ shown_rows)
+    free = directions[values < 1e-6]  # what may change while all that is shown stays
+    for row in hidden:
+        assert np.abs(free @ row).max(initial=0) > 1e-6
+
+
+def test_civic_service_is_not_had_by_taking_a_cohort_s_returns_from_what_an_academie_achieved() -> None:
+    monthly = world(np.zeros((12, len(LEAVES)), np.int64))
+    for leaf in LEAVES:
+        for unit in units_of(leaf):
+            of_unit = monthly.counts[:, UNITS.index(unit) + 1]
+            for month, column, count in (
+                (2, "detected", 900),
+                (2, "cohort:reached", 600),
+                (2, "cohort:returned", 50),
+                (2, "cohort:civic_service", 3 if leaf.academie == "01" else 30),
+                (8, "returned", 50),
+                (9, "civic_service", 3 if leaf.academie == "01" else 30),
+            ):
+                of_unit[month, COLUMNS.index(column)] += count
+    [groups] = Pattern(monthly).shown([("academie", "01")], Period(date(2013, 1, 1), date(2013, 12, 31)))
+    assert "achieved" in groups
+    assert not {"back", "cohort:returned", "cohort:civic_service"} & groups
 
 
 def test_a_small_count_hides_others_so_that_the_total_does_not_tell_it() -> None:
