@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 import structlog
 
-from services.reporting import curves, freshness, small_cells
+from services.reporting import curves, freshness, hiding, small_cells
 from services.reporting.board import Board, Figures
 from services.reporting.definitions import Registry
 from services.reporting.figures import Level, Period
@@ -233,7 +233,7 @@ class Answers:
             ]
             if pattern is not None:
                 of_level = [
-                    row if self._is_own(level, (code,), edition, reader) else small_cells.hide(row, shown)
+                    row if self._is_own(level, (code,), edition, reader) else hiding.hide(row, shown)
                     for code, row, shown in zip(codes, of_level, pattern.shown(units, asked), strict=True)
                 ]
             rows.extend(of_level)

@@ -13,19 +13,23 @@ in every equation none or several are hidden. The staff of an académie know the
 it must be none or three. As the equations make a tree, each hidden sum can then be one more or one less, and another
 one makes up for it: it is not determined.
 
-What this does not hide: how figures move while somebody watches them, and what two states of a frozen bilan differ by.
+Over all time activity and cohort count the same youths: such groups (`TWINS`) have the last end together.
+
+What this does not hide: how figures move while somebody watches them, what two states of a frozen bilan differ by, what
+follows from bounds between indicators (who was interviewed was reached), and what the choice of the hidden tells.
+`hiding.py` takes the hidden out of rows.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.reporting.figures import NATIONAL_CODE, Period, Unit
-from services.reporting.indicators import COHORT_STEPS, DELAYS, DISMISSED, LAPSED, NOT_KNOWN, STEPS, UNKNOWN
+from services.reporting.indicators import COHORT_STEPS, DISMISSED, STEPS
 from services.reporting.measures import COLUMNS, LAPSED_COLUMN
 from services.reporting.projection import SOURCES, Leaf
 from shared.problems import Problem
@@ -52,12 +56,12 @@ class Group:
     within: tuple[str, ...] = ()
 
 
-_COHORT: Final = "cohort"
-_BY_SOURCE: Final = "dismissed_by_source"
-_COHORT_DISMISSED: Final = f"cohort:{DISMISSED}"
-_FALSE: Final = "false_positives"
-_ACHIEVED: Final = "achieved"
-_BACK: Final = "back"
+COHORT: Final = "cohort"
+BY_SOURCE: Final = "dismissed_by_source"
+COHORT_DISMISSED: Final = f"cohort:{DISMISSED}"
+FALSE_POSITIVES: Final = "false_positives"
+ACHIEVED: Final = "achieved"
+BACK: Final = "back"
 _LAPSED: Final = COLUMNS[LAPSED_COLUMN]
 _REACHED: Final = "cohort:reached"
 _TOGETHER: Final = ("detected", _REACHED, "returned", "civic_service")
@@ -65,25 +69,25 @@ _TOGETHER: Final = ("detected", _REACHED, "returned", "civic_service")
 GROUPS: Final[tuple[Group, ...]] = (
     # The size of the cohort, those reached, and those not known or lapsed, which are the one less the other.
     Group(
-        _COHORT,
+        COHORT,
         (("detected",), (_REACHED,), ("detected",), (_LAPSED,), ("detected", _LAPSED)),
         minus=((), (), (_REACHED,), (), (_REACHED,)),
     ),
     # What attainment is made of, and its two parts.
-    Group(_ACHIEVED, (("returned", "civic_service"),)),
-    Group(_BACK, (("returned",), ("civic_service",)), within=(_ACHIEVED,)),
+    Group(ACHIEVED, (("returned", "civic_service"),)),
+    Group(BACK, (("returned",), ("civic_service",)), within=(ACHIEVED,)),
     Group(DISMISSED, ((DISMISSED,),)),
-    Group(_BY_SOURCE, tuple((f"{DISMISSED}:{source}",) for source in SOURCES), within=(DISMISSED,)),
-    Group(_COHORT_DISMISSED, ((_COHORT_DISMISSED,),)),
+    Group(BY_SOURCE, tuple((f"{DISMISSED}:{source}",) for source in SOURCES), within=(DISMISSED,)),
+    Group(COHORT_DISMISSED, ((COHORT_DISMISSED,),)),
     Group(
-        _FALSE,
+        FALSE_POSITIVES,
         tuple((f"cohort:{what}:{source}",) for what in ("detected", DISMISSED) for source in SOURCES),
-        within=(_COHORT, _COHORT_DISMISSED),
+        within=(COHORT, COHORT_DISMISSED),
     ),
     *(Group(step, ((step,),)) for step in STEPS if step not in _TOGETHER),
     # Of a known size nobody else comes to a step: where nearly all did, that alone tells a hidden count.
     *(
-        Group(f"cohort:{step}", ((f"cohort:{step}",),), within=(_COHORT,))
+        Group(f"cohort:{step}", ((f"cohort:{step}",),), within=(COHORT,))
         for step in COHORT_STEPS
         if f"cohort:{step}" != _REACHED
     ),
@@ -91,11 +95,11 @@ GROUPS: Final[tuple[Group, ...]] = (
 _PLACE: Final = {group.name: place for place, group in enumerate(GROUPS)}
 TWINS: Final[tuple[tuple[str, str], ...]] = (
     *((step, f"cohort:{step}") for step in STEPS if step in _PLACE and f"cohort:{step}" in _PLACE),
-    ("reached", _COHORT),
-    (_BACK, "cohort:returned"),
-    (_BACK, "cohort:civic_service"),
-    (DISMISSED, _COHORT_DISMISSED),
-    (_BY_SOURCE, _FALSE),
+    ("reached", COHORT),
+    (BACK, "cohort:returned"),
+    (BACK, "cohort:civic_service"),
+    (DISMISSED, COHORT_DISMISSED),
+    (BY_SOURCE, FALSE_POSITIVES),
 )
 """Groups that count the same youths over all time, by the day of the event and by that of detection."""
 
@@ -193,14 +197,16 @@ class Pattern:
 
 
 def _not_whole(period: Period) -> Problem:
-    first, last = period.first or date(2013, 1, 1), period.last or date(2013, 12, 31)
-    begin = first.replace(day=1)
-    end = (last.replace(day=28) + timedelta(4)).replace(day=1) - timedelta(1)
+    ends = []
+    if period.first is not None:
+        ends.append(f"from={period.first.replace(day=1)}")
+    if period.last is not None:
+        ends.append(f"to={(period.last.replace(day=28) + timedelta(4)).replace(day=1) - timedelta(1)}")
     return Problem(
         422,
         "period_not_whole_months",
         f"outside an académie figures are shown by whole calendar months, as others would give small counts away; ask "
-        f"from={begin} to={end}",
+        f"{' '.join(ends)}",
     )
 
 
@@ -342,88 +348,3 @@ def _around(cuts: Flags, members: Counts, end: int, units: Counts) -> tuple[Coun
     # Behind the last end of all there is nothing to subtract from: as good as enough.
     right: Counts = firsts[after, each] - firsts[end] if len(later) else np.full(len(units), LEAST)
     return left, right
-
-
-def hide(row: dict[str, Any], shown: frozenset[str]) -> dict[str, Any]:
-    """The row (`api.Row`) without the counts that are not shown: they are None, and `hidden` has their paths.
-
-    `achieved`, the sum of those returned and in civic service, may be shown where its parts are not.
-    """
-    hidden: list[str] = []
-    told: dict[str, Any] = {**row}
-    if row.get("activity") is not None:
-        activity = row["activity"]
-        told["achieved"] = activity["returned"] + activity["civic_service"] if _ACHIEVED in shown else None
-        hidden += ["achieved"] if _ACHIEVED not in shown else []
-        told["activity"] = _without(row["activity"], _GROUP_OF_ACTIVITY, shown, "activity", hidden)
-        by_source = dict.fromkeys(row["dismissed_by_source"], _BY_SOURCE)
-        told["dismissed_by_source"] = _without(
-            row["dismissed_by_source"], by_source, shown, "dismissed_by_source", hidden
-        )
-    if row.get("cohort") is not None:
-        told["cohort"] = _cohort(row["cohort"], shown, hidden)
-    return {**told, "suppressed": bool(hidden), "hidden": hidden}
-
-
-_GROUP_OF_ACTIVITY: Final[dict[str, str]] = {
-    **{str(step): str(step) for step in STEPS},
-    DISMISSED: DISMISSED,
-    "detected": _COHORT,
-    "returned": _BACK,
-    "civic_service": _BACK,
-}
-_GROUP_OF_COHORT: Final[dict[str, str]] = {
-    **{str(step): f"cohort:{step}" for step in COHORT_STEPS},
-    **dict.fromkeys(("size", "detected", "reached", NOT_KNOWN, LAPSED, UNKNOWN), _COHORT),
-    DISMISSED: _COHORT_DISMISSED,
-}
-
-
-def _without(
-    counts: Mapping[str, Any], groups: Mapping[str, str], shown: frozenset[str], path: str, hidden: list[str]
-) -> dict[str, Any]:
-    gone = [name for name in counts if groups[name] not in shown]
-    hidden += [f"{path}.{name}" for name in gone]
-    nothing: dict[str, Any] = dict.fromkeys(gone)
-    return dict(counts) | nothing
-
-
-def _cohort(cohort: Mapping[str, Any], shown: frozenset[str], hidden: list[str]) -> dict[str, Any]:
-    told = _without({name: cohort[name] for name in _GROUP_OF_COHORT}, _GROUP_OF_COHORT, shown, "cohort", hidden)
-    shares = {
-        name: share if told[name] is not None and told["size"] is not None else None
-        for name, share in cohort["shares"].items()
-    }
-    hidden += [
-        f"cohort.shares.{name}"
-        for name, share in shares.items()
-        if share is None and cohort["shares"][name] is not None
-    ]
-    delays = {name: _delay(name, delay, told, hidden) for name, delay in cohort["delays"].items()}
-    of_sources: Mapping[str, Mapping[str, Any]] = cohort["false_positives"]
-    if _FALSE not in shown:
-        nothing: dict[str, None] = dict.fromkeys(("detected", "dismissed", "rate"))
-        of_sources = dict.fromkeys(of_sources, nothing)
-        hidden += [
-            f"cohort.false_positives.{source}.{name}"
-            for source, figures in cohort["false_positives"].items()
-            for name, figure in figures.items()
-            if figure is not None
-        ]
-    return {**cohort, **told, "shares": shares, "delays": delays, "false_positives": of_sources}
-
-
-def _delay(name: str, delay: Mapping[str, Any], cohort: Mapping[str, Any], hidden: list[str]) -> dict[str, Any]:
-    """A delay from detection counts those who came to the step, another one some of them: it is not told how many."""
-    begin, end = DELAYS[name]  # type: ignore[index]
-    both = cohort[begin] is not None and cohort[end] is not None
-    enough = both and (delay["n"] == 0 or delay["n"] >= LEAST)
-    told = {
-        "n": delay["n"] if enough and begin == "detected" else None,
-        "median": delay["median"] if enough else None,
-        "p90": delay["p90"] if enough else None,
-    }
-    hidden += [
-        f"cohort.delays.{name}.{part}" for part, value in told.items() if value is None and delay[part] is not None
-    ]
-    return told

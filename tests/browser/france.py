@@ -116,9 +116,9 @@ class France:
         for process in self._processes:
             process.start()
         for url in (self.staff, self.public):
-            _wait(lambda url=url: _ready(url), f"{url} is ready", self._log)  # type: ignore[misc]
+            _wait(lambda url=url: _ready(url), f"{url} is ready", self._log)  # type: ignore[misc]  # the default is the type
         for url in (self.staff, self.public):
-            _wait(lambda url=url: self._heard_all(url), f"{url} has heard all", self._log)  # type: ignore[misc]
+            _wait(lambda url=url: self._heard_all(url), f"{url} has heard all", self._log)  # type: ignore[misc]  # the default is the type
         self._objectives()
         self._bilan()
 

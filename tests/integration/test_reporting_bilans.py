@@ -13,7 +13,7 @@ from typing import Any
 
 import frictionless
 import httpx
-import openpyxl  # type: ignore[import-untyped]
+import openpyxl  # type: ignore[import-untyped]  # it has no types
 import pypdf
 import pytest
 

@@ -12,24 +12,18 @@ import pytest
 from fastapi import FastAPI
 
 from services.reporting import api as indicators_api
-from services.reporting.answers import Answers
-from services.reporting.board import Board
-from services.reporting.definitions import registry
 from services.reporting.objectives import api, store, targets
 from services.reporting.objectives.landing import landing
 from services.reporting.objectives.objectives import Objectives
 from services.reporting.objectives.store import Versions
 from services.reporting.projection import Leaf
 from services.reporting.readers import NATIONAL, PUBLIC, Reader
-from services.reporting.settings import ReportingSettings
-from services.reporting.units import Units
 from shared import commands, http
-from shared.bus import Log
 from shared.commands import Commands
 from shared.mongo import Mongo
 from shared.reference import load
 from shared.unit_of_work import UnitOfWork
-from tests.support.board import Counted, following, prepared, write
+from tests.support.board import Counted, answering, following, prepared, write
 
 PARIS, LILLE, OVERSEAS = Leaf("01", "75", "N1"), Leaf("09", "59", "N2"), Leaf("41", "987", "N3")
 NEW_YEARS_EVE = datetime(2013, 12, 31, 12, tzinfo=UTC)
@@ -45,29 +39,11 @@ async def unit_of_work(mongo_url: str, db_name: str) -> AsyncIterator[UnitOfWork
     await mongo.close()
 
 
-class NoBroker(Log):
-    def __init__(self) -> None:
-        super().__init__(ReportingSettings())
-
-    async def end_offsets(self, topics: object) -> Any:  # noqa: ARG002  it has nothing to say
-        return {}
-
-
 class Service:
     """The HTTP side of objectives over a real store; figures for whom `reader` says, at `now`."""
 
     def __init__(self, unit_of_work: UnitOfWork, now: datetime, reader: Reader, age_s: float = 0) -> None:
-        self.board = Board(unit_of_work.mongo)
-        answers = Answers(
-            self.board,
-            NoBroker(),
-            Units(load()),
-            {"t": "referral.events"},
-            definitions=registry(),
-            clock=lambda: now,
-            answer_age_s=0,
-            reader=reader,
-        )
+        self.board, answers = answering(unit_of_work.mongo, lambda: now, reader)
         self.objectives = Objectives(Versions(unit_of_work.mongo, age_s), answers, load(), targets.read())
         app = FastAPI()
         http.install(app)

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -18,21 +17,14 @@ from fastapi import FastAPI
 from frictionless import Package, Resource, Schema, system
 
 from services.reporting import api as indicators_api
-from services.reporting.answers import Answers
-from services.reporting.board import Board
-from services.reporting.definitions import registry
 from services.reporting.open_data import api, publications
 from services.reporting.open_data.publications import Publications
 from services.reporting.projection import Leaf
 from services.reporting.readers import NATIONAL, Reader
-from services.reporting.settings import ReportingSettings
-from services.reporting.units import Units
 from shared import http
-from shared.bus import Log
 from shared.mongo import Mongo
-from shared.reference import load
 from shared.unit_of_work import UnitOfWork
-from tests.support.board import Counted, following, prepared, write
+from tests.support.board import Counted, answering, following, prepared, write
 
 PARIS, LILLE = Leaf("01", "75", "N1"), Leaf("09", "59", "N2")
 FILES = ("datapackage.json", "indicators.csv", "indicators.json", "definitions.csv")
@@ -47,30 +39,12 @@ async def unit_of_work(mongo_url: str, db_name: str) -> AsyncIterator[UnitOfWork
     await mongo.close()
 
 
-class NoBroker(Log):
-    def __init__(self) -> None:
-        super().__init__(ReportingSettings())
-
-    async def end_offsets(self, topics: object) -> Any:  # noqa: ARG002  it has nothing to say
-        return {}
-
-
 class Service:
     """The HTTP side of open data over a real store, at a moment that the test moves."""
 
     def __init__(self, unit_of_work: UnitOfWork, age_s: float, reader: Reader) -> None:
         self.now = datetime(2013, 7, 2, 12, tzinfo=UTC)
-        self.board = Board(unit_of_work.mongo)
-        answers = Answers(
-            self.board,
-            NoBroker(),
-            Units(load()),
-            {"t": "referral.events"},
-            definitions=registry(),
-            clock=lambda: self.now,
-            answer_age_s=0,
-            reader=reader,
-        )
+        self.board, answers = answering(unit_of_work.mongo, lambda: self.now, reader)
         app = FastAPI()
         http.install(app)
         made = Publications(unit_of_work.mongo, answers, clock=lambda: self.now, age_s=age_s)

@@ -6,14 +6,23 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from services.reporting import generations, store
+from services.reporting.answers import Answers
 from services.reporting.board import Board, Missed
+from services.reporting.definitions import registry
 from services.reporting.deltas import of_sums
 from services.reporting.freshness import Position
 from services.reporting.measures import DAY_SHIFT, FIXED, LEAF_SHIFT, number_of
 from services.reporting.projection import Leaf
+from services.reporting.readers import Reader
+from services.reporting.settings import ReportingSettings
+from services.reporting.units import Units
+from shared.bus import Log
+from shared.clock import Clock
 from shared.mongo import Mongo, StoreError
+from shared.reference import load
 from shared.unit_of_work import Tx, UnitOfWork
 
 LEAVES = [None, *(Leaf(f"{n % 3:02}", f"{n % 5}", f"N{n}") for n in range(12))]
@@ -73,3 +82,29 @@ async def prepared(mongo: Mongo) -> UnitOfWork:
     await mongo.ensure([*store.COLLECTIONS, "outbox", "leases"], [])
     await generations.prepare(mongo)
     return UnitOfWork(mongo, "reporting")
+
+
+class NoBroker(Log):
+    """Has nothing to say of the log."""
+
+    def __init__(self) -> None:
+        super().__init__(ReportingSettings())
+
+    async def end_offsets(self, topics: object) -> Any:  # noqa: ARG002  it has nothing to say
+        return {}
+
+
+def answering(mongo: Mongo, clock: Clock, reader: Reader) -> tuple[Board, Answers]:
+    """A board over a real store, to be followed, and the answers out of it, always of now."""
+    board = Board(mongo)
+    answers = Answers(
+        board,
+        NoBroker(),
+        Units(load()),
+        {"t": "referral.events"},
+        definitions=registry(),
+        clock=clock,
+        answer_age_s=0,
+        reader=reader,
+    )
+    return board, answers

@@ -300,7 +300,6 @@ def difference(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]
     for place in {**before, **after}:
         was, is_now = _value(before.get(place)), _value(after.get(place))
         if was != is_now:
-            both = was is not None and is_now is not None
             found.append(
                 {
                     "unit": place.unit,
@@ -312,7 +311,7 @@ def difference(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]
                     "measure": place.measure,
                     "old": was,
                     "new": is_now,
-                    "difference": round(is_now - was, 4) if both else None,  # type: ignore[operator]
+                    "difference": None if was is None or is_now is None else round(is_now - was, 4),
                 }
             )
     return found

@@ -26,9 +26,6 @@ class Cut:
     had_at: datetime | None = None
 
 
-EVERYTHING: Final = Cut()
-
-
 class Test:
     """Whether records are in a cut."""
 

@@ -315,7 +315,7 @@ def _listed(found: jobs.Lineage | jobs.Difference) -> list[tuple[tuple[int, str]
     """The items of a list with their keys, in its order."""
     if isinstance(found, jobs.Lineage):
         items: list[tuple[Key, list[Trace]]] = found.items
-        return [(tuple(key), (key, traces)) for key, traces in items]  # type: ignore[misc]
+        return [(key, (key, traces)) for key, traces in items]
     return [((trace.time, trace.id), trace) for trace in found.events]
 
 
