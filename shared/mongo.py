@@ -23,6 +23,8 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
+from shared.ending import asked_to_end
+
 __all__ = [
     "Collection",
     "Database",
@@ -116,6 +118,16 @@ class Mongo:
         races are tried again with jitter until `deadline_s`; the last error is raised then. Motor's own
         `with_transaction` spins without a pause, which is why this loop exists.
         """
+        try:
+            return await self._transaction(work, deadline_s)
+        except PyMongoError as error:
+            if asked_to_end():
+                # A commit that is cancelled under way goes on in its thread, and the session refuses the abort. Who
+                # went on after that error would never end.
+                raise asyncio.CancelledError from error
+            raise
+
+    async def _transaction(self, work: Callable[[Session], Awaitable[T]], deadline_s: float) -> T:
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + deadline_s
         attempt = 0
