@@ -7,7 +7,7 @@ events is a fact as well, filled in place; a fact that is kept is never changed.
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -120,7 +120,7 @@ _BY_SOURCE: Final = {
 }
 _COHORT_DISMISSED: Final = NUMBERS[f"cohort:{DISMISSED}"]
 _COHORT: Final = tuple(NUMBERS[f"cohort:{step}"] if step in COHORT_STEPS else NUMBERS[step] for step in STEPS)
-_EVERY_STEP: Final = range(len(STEPS))
+_REACHED: Final = STEPS.index("reached")
 _NOTHING: Final = Fact()
 _DETECTED_BY: Final = tuple(NUMBERS[f"cohort:detected:{source}"] for source in SOURCES)
 _DISMISSED_BY: Final = tuple(NUMBERS[f"cohort:{DISMISSED}:{source}"] for source in SOURCES)
@@ -128,8 +128,6 @@ _DELAYS: Final = tuple(
     (STEPS.index(begin), STEPS.index(end), (DELAY_NAMES.index(name) + 1) << DELAY_SHIFT)
     for name, (begin, end) in KEPT_DELAYS.items()
 )
-_DELAYS_OF: Final = tuple(tuple(each for each in _DELAYS if step in each[:2]) for step in _EVERY_STEP)
-"""By step, the delays that begin or end with it."""
 _VERIFIED: Final = (DELAY_NAMES.index(DETECTED_TO_VERIFIED) + 1) << DELAY_SHIFT
 
 
@@ -156,7 +154,7 @@ def places(fact: Fact) -> set[int]:
                 found.add(base | delay | min(max(0, days[end] - days[begin]), DELAY_MASK))
         if fact.source != NO_SOURCE:
             found.add(base | _DETECTED_BY[fact.source])
-        last = _last_verified(days, fact.verified)
+        last = last_verified(days, fact.verified)
         if last is not None:
             found.add(base | _VERIFIED | last)
     return found
@@ -181,89 +179,17 @@ def days_of(fact: Fact) -> Days:
     )
 
 
-class Growth(NamedTuple):
-    """What news change: the fact after them, the places where the youth no longer counts, and where he now does."""
-
-    after: Fact
-    gone: set[int]
-    come: set[int]
-
-
-def grow(before: Fact | None, news: Fact) -> Growth | None:
-    """What the news change in what is known of a youth, if anything is; None when that is nothing."""
-    if before is None:
-        return Growth(news, set(), places(news)) if news != _NOTHING else None
-    old, new = days_of(before), days_of(news)
-    earlier = [step for step in _EVERY_STEP if new[step] < old[step]]
-    seen, verified = max(before.seen, news.seen), max(before.verified, news.verified)
-    source, dismissal = _first_source(before, news), _later_dismissal(before, news)
-    assignment = _later_assignment(before, news)
-    if (
-        not earlier
-        and verified == before.verified
-        and seen == before.seen
-        and source == before.source
-        and dismissal == before.dismissal
-        and assignment == before.assignment
-    ):
-        return None
-    days = list(old)
-    for step in earlier:
-        days[step] = new[step]
-    after = Fact(*days, seen, verified, source, dismissal, assignment)  # type: ignore[arg-type, call-arg]  # nine days
-    same_leaf = assignment is before.assignment or leaf_of(before) == leaf_of(after)
-    plain = seen == before.seen and dismissal is before.dismissal and not (dismissal and dismissal[0] >= seen)
-    if plain and same_leaf and source == before.source and 0 not in earlier:
-        gone, come = _moved(old, days, earlier)
-        if old[0] != NEVER:
-            last, now = _last_verified(old, before.verified), _last_verified(days, verified)
-            _swap(old[0] << DAY_SHIFT | _VERIFIED, last, now, gone, come)
-    else:
-        gone, come = places(before), places(after)
-        if same_leaf:
-            gone, come = gone - come, come - gone
-    return Growth(after, gone, come)
-
-
-def _moved(old: Sequence[int], days: Sequence[int], earlier: Sequence[int]) -> tuple[set[int], set[int]]:
-    """The places that a youth leaves and takes when some steps, but not the first, were earlier than was known."""
-    gone, come = set[int](), set[int]()
-    base = days[0] << DAY_SHIFT if days[0] != NEVER else None
-    for step in earlier:
-        come.add(days[step] << DAY_SHIFT | step)
-        if old[step] != NEVER:
-            gone.add(old[step] << DAY_SHIFT | step)
-        elif base is not None:
-            come.add(base | _COHORT[step])
-        if base is not None:
-            for begin, end, delay in _DELAYS_OF[step]:
-                _swap(base | delay, _delay(old, begin, end), _delay(days, begin, end), gone, come)
-    return gone, come
-
-
-def _swap(base: int, before: int | None, after: int | None, gone: set[int], come: set[int]) -> None:
-    """Leave the place of one number of days and take that of another; None is no place."""
-    if before != after:
-        if before is not None:
-            gone.add(base | before)
-        if after is not None:
-            come.add(base | after)
-
-
-_REACHED: Final = STEPS.index("reached")
-
-
-def _last_verified(days: Sequence[int], verified: int) -> int | None:
+def last_verified(days: Sequence[int], verified: int) -> int | None:
     """Days from detection to the last verification, of a youth who was reached; None of any other."""
     if not verified or days[_REACHED] == NEVER:
         return None
     return min(max(0, verified - days[0]), DELAY_MASK)
 
 
-def _delay(days: Sequence[int], begin: int, end: int) -> int | None:
-    if days[begin] == NEVER or days[end] == NEVER:
-        return None
-    return min(max(0, days[end] - days[begin]), DELAY_MASK)
+def grown(before: Fact | None, news: Fact) -> Fact | None:
+    """The fact with the news (`before` None: nothing was known); None when they say nothing new."""
+    after = news if before is None else join(before, news)
+    return None if after == (before or _NOTHING) else after
 
 
 @lru_cache(maxsize=10_000)

@@ -8,20 +8,20 @@ read and gathered, and are then written together: under load each youth is writt
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from time import perf_counter
 from typing import Final
 
 import structlog
 
 from services.reporting import compact, generations, store
-from services.reporting.compact import Fact, Growth, Owner
-from services.reporting.deltas import of_sums
+from services.reporting.compact import Fact, Owner
+from services.reporting.counting import Changes, Row, row_of
 from services.reporting.freshness import Position, advance
 from services.reporting.generations import Entry, Generation
-from services.reporting.measures import LEAF_SHIFT
 from services.reporting.memory import Memory
 from services.reporting.projection import Leaf, ToFact
 from services.reporting.quality.notes import Note, Notes
@@ -50,6 +50,7 @@ _YOUTHS_AT_A_TIME = 500
 _YOUTHS_AT_ONCE = 2_000  # of those settled because there are too many
 _YOUTHS_BETWEEN = 400  # of those settled in between, when events want to be shown soon
 _FEW_RECORDS = 1_000
+_NOT_KNOWN: Final = row_of(Fact(), 0)
 
 
 @dataclass(slots=True)
@@ -94,7 +95,7 @@ class FactsConsumer(BatchConsumer):
         self._reading = Reading(notes)
         self._memory = Memory(youths)
         self._leaves: dict[Leaf | None, int] = {}
-        self._bases: dict[Owner | None, int] = {}
+        self._numbers: dict[Owner | None, int] = {}
         self._writing = asyncio.Lock()
         self._gathering = _Batches()
         self._busy = False
@@ -215,16 +216,12 @@ class FactsConsumer(BatchConsumer):
                 memory.begin(await generations.live(self._mongo))  # another is live, and this one is gone
                 continue
             grown: dict[int, dict[str, Fact]] = {}
-            sums: dict[int, int] = {}
-            for number, (youth_id, news) in enumerate(says.youths.items(), start=1):
-                before = known.get(youth_id)
-                growth = compact.grow(before, news)
-                if growth is not None:
-                    grown.setdefault(shards[youth_id], {})[youth_id] = growth.after
-                    self._sum(before, growth, sums)
-                if number % _YOUTHS_AT_A_TIME == 0:
-                    await asyncio.sleep(0)  # queries are answered meanwhile
-            save = partial(self._save, batches=batches, grown=grown, sums=sums)
+            changes = Changes()
+            waiting = iter(says.youths.items())
+            while some := list(islice(waiting, _YOUTHS_AT_A_TIME)):
+                self._grow(some, known, shards, grown, changes)
+                await asyncio.sleep(0)  # queries are answered meanwhile
+            save = partial(self._save, batches=batches, grown=grown, changes=changes)
             if await self._fenced(save, touched):
                 for number, facts in grown.items():
                     shard = memory.shards[number]
@@ -247,7 +244,7 @@ class FactsConsumer(BatchConsumer):
         return True
 
     async def _save(
-        self, tx: Tx, *, batches: _Batches, grown: Mapping[int, Mapping[str, Fact]], sums: Mapping[int, int]
+        self, tx: Tx, *, batches: _Batches, grown: Mapping[int, Mapping[str, Fact]], changes: Changes
     ) -> None:
         """Write what has grown, if the live generation is the one that it was compared with."""
         says = batches.says
@@ -263,7 +260,7 @@ class FactsConsumer(BatchConsumer):
             names |= registered if collection == "networks" else {}
         await store.note(tx, of, batches.notes)
         await store.move(tx, of, says.positions)
-        await store.add_changes(tx, entry, of_sums(list(self._leaves), sums), says.positions, names)
+        await store.add_changes(tx, entry, changes.figures(list(self._leaves)), says.positions, names)
 
     def _writes(self, shards: Collection[int]) -> dict[int, int]:
         return {shard: self._memory.shards[shard].writes for shard in shards}
@@ -329,24 +326,33 @@ class FactsConsumer(BatchConsumer):
         """Whether this is the generation to write to."""
         return await generations.live(tx.mongo, tx.session) == generation
 
-    def _sum(self, before: Fact | None, growth: Growth, sums: dict[int, int]) -> None:
-        """Add up what a youth's growth changes in the figures."""
-        base = self._base(growth.after)
-        for place in growth.come:
-            sums[base | place] = sums.get(base | place, 0) + 1
-        if growth.gone and before is not None:
-            base = self._base(before)
-            for place in growth.gone:
-                sums[base | place] = sums.get(base | place, 0) - 1
+    def _grow(
+        self,
+        some: Iterable[tuple[str, Fact]],
+        known: Mapping[str, Fact],
+        shards: Mapping[str, int],
+        grown: dict[int, dict[str, Fact]],
+        changes: Changes,
+    ) -> None:
+        """Join the news of some youths to what is known of them; by shard what has grown, and what that changes."""
+        before, after = list[Row](), list[Row]()
+        for youth_id, news in some:
+            fact = known.get(youth_id)
+            joined = compact.grown(fact, news)
+            if joined is not None:
+                grown.setdefault(shards[youth_id], {})[youth_id] = joined
+                before.append(_NOT_KNOWN if fact is None else row_of(fact, self._leaf(fact)))
+                after.append(row_of(joined, self._leaf(joined)))
+        changes.add(before, after)
 
-    def _base(self, fact: Fact) -> int:
-        """What the keys of a youth's figures begin with: the number of his leaf."""
+    def _leaf(self, fact: Fact) -> int:
+        """The number of the youth's leaf."""
         owner = fact.assignment[3] if fact.assignment is not None else None
-        base = self._bases.get(owner)
-        if base is None:
+        number = self._numbers.get(owner)
+        if number is None:
             number = self._leaves.setdefault(compact.leaf_of(fact), len(self._leaves))
-            self._bases[owner] = base = number << LEAF_SHIFT
-        return base
+            self._numbers[owner] = number
+        return number
 
 
 def _add(batches: _Batches, mine: _Batches) -> None:

@@ -102,7 +102,8 @@ def _detected(fact: Fact, event: _Detected, on: int, time: datetime, event_id: b
         fact.detected, fact.source = on, source
     elif on == fact.detected:
         fact.source = min(fact.source, source)
-    fact.seen = max(fact.seen, on)
+    if on > fact.seen:
+        fact.seen = on
     _owner(fact, event, on, time, event_id)
 
 
@@ -113,44 +114,56 @@ def _dismissed(fact: Fact, event: _Dismissed, on: int, time: datetime, event_id:
 
 
 def _attempted(fact: Fact, event: _Attempted, on: int, _time: datetime, _event_id: bytes) -> None:
-    fact.attempted = min(fact.attempted, on)
+    if on < fact.attempted:
+        fact.attempted = on
     if event.outcome in REACHED_OUTCOMES:
-        fact.reached = min(fact.reached, on)
-        fact.verified = max(fact.verified, on)
+        if on < fact.reached:
+            fact.reached = on
+        if on > fact.verified:
+            fact.verified = on
 
 
 def _interviewed(fact: Fact, _event: _Said, on: int, _time: datetime, _event_id: bytes) -> None:
-    fact.interviewed = min(fact.interviewed, on)
-    fact.reached = min(fact.reached, on)
-    fact.verified = max(fact.verified, on)
+    if on < fact.interviewed:
+        fact.interviewed = on
+    if on < fact.reached:
+        fact.reached = on
+    if on > fact.verified:
+        fact.verified = on
 
 
 def _offered(fact: Fact, _event: _Said, on: int, _time: datetime, _event_id: bytes) -> None:
-    fact.offered = min(fact.offered, on)
+    if on < fact.offered:
+        fact.offered = on
 
 
 def _contracted(fact: Fact, _event: _Said, on: int, _time: datetime, _event_id: bytes) -> None:
-    fact.contracted = min(fact.contracted, on)
-    fact.verified = max(fact.verified, on)
+    if on < fact.contracted:
+        fact.contracted = on
+    if on > fact.verified:
+        fact.verified = on
 
 
 def _started(fact: Fact, event: _Started, on: int, _time: datetime, _event_id: bytes) -> None:
     if event.kind in RETURN_KINDS:
-        fact.returned = min(fact.returned, on)
-    elif event.kind == "civic_service":
-        fact.civic_service = min(fact.civic_service, on)
-    fact.verified = max(fact.verified, on)
+        if on < fact.returned:
+            fact.returned = on
+    elif event.kind == "civic_service" and on < fact.civic_service:
+        fact.civic_service = on
+    if on > fact.verified:
+        fact.verified = on
 
 
 def _ended(fact: Fact, event: _Ended, on: int, _time: datetime, _event_id: bytes) -> None:
-    if event.reason in BREAK_REASONS:
-        fact.broken = min(fact.broken, on)
-    if event.reason not in UNVERIFIED_REASONS:
-        fact.verified = max(fact.verified, on)
+    if event.reason in BREAK_REASONS and on < fact.broken:
+        fact.broken = on
+    if event.reason not in UNVERIFIED_REASONS and on > fact.verified:
+        fact.verified = on
 
 
 def _verified(fact: Fact, _event: _Said, on: int, _time: datetime, _event_id: bytes) -> None:
-    fact.verified = max(fact.verified, on)
+    if on > fact.verified:
+        fact.verified = on
 
 
 _PLACE: Final = attrgetter("topic", "partition")
@@ -191,7 +204,7 @@ _GENERAL: Final = frozenset({NetworkRegistered.TYPE.encode(), PlatformRegistered
 
 
 class _Layout(NamedTuple):
-    """Where in the headers which attribute is; `texts` are all those that must be text, `source` among them."""
+    """Where in the headers which attribute is, in the order of `_NEEDED`."""
 
     type: int
     time: int
@@ -199,7 +212,6 @@ class _Layout(NamedTuple):
     content_type: int
     id: int
     source: int
-    texts: Sequence[int]
 
 
 _NEEDED: Final = ("ce_type", "ce_time", "ce_specversion", "content-type", "ce_id", "ce_source")
@@ -217,6 +229,8 @@ class Reading:
         """`general`: further types that are read the general way."""
         self._general = _GENERAL.union(event.TYPE.encode() for event in general)
         self._layouts: dict[tuple[str, ...], _Layout | None] = {}
+        self._names: tuple[str, ...] = ()
+        self._layout: _Layout | None = None
 
     def read(self, records: Iterable[Record], into: Gathered) -> list[Record]:
         """Gather what the records say; those that have to go the general way come back, and are not gathered."""
@@ -240,27 +254,29 @@ class Reading:
 
     def _gather(self, record: Record, youths: dict[str, Fact], types: list[str]) -> datetime | None:
         """Gather one record; its time, None when its type is not counted. An error sends it the general way."""
-        headers: Any = record.headers
-        names = tuple([name for name, _ in headers])
-        layout = self._layouts[names] if names in self._layouts else self._learn(names)
-        if layout is None:
+        names: tuple[str, ...]
+        values: tuple[bytes, ...]
+        names, values = zip(*record.headers)  # noqa: B905  pairs
+        if names != self._names:
+            self._learn(names)
+        if self._layout is None:
             raise ValueError("headers that only the general way understands")
-        at_type, at_time, at_version, at_content, at_id, at_source, texts = layout
-        event_id = headers[at_id][1]
+        at_type, at_time, at_version, at_content, at_id, at_source = self._layout
+        event_id = values[at_id]
         if (
-            headers[at_version][1] != _VERSION
-            or headers[at_content][1] != _JSON
+            values[at_version] != _VERSION
+            or values[at_content] != _JSON
             or not event_id
-            or not headers[at_source][1]
-            or not b"".join([headers[at][1] for at in texts]).isascii()
+            or not values[at_source]
+            or not b"".join(values).isascii()  # no bytes: TypeError
         ):
             raise ValueError("attributes that only the general way judges")
-        time = datetime.fromisoformat(headers[at_time][1].decode())
+        time = datetime.fromisoformat(values[at_time].decode())
         if time.tzinfo is not UTC:
             raise ValueError("a time that is not in UTC")
-        reader = _READERS.get(headers[at_type][1])
+        reader = _READERS.get(values[at_type])
         if reader is None:
-            if headers[at_type][1] in self._general or record.value is None:
+            if values[at_type] in self._general or record.value is None:
                 raise ValueError("a registration")
             types.append(IGNORED)
             return None
@@ -274,14 +290,14 @@ class Reading:
         types.append(type_)
         return time
 
-    def _learn(self, names: tuple[str, ...]) -> _Layout | None:
-        """Where the attributes are, None where that is not plain: a name missing, twice, or in capitals."""
-        layout = None
-        lower = [name.lower() for name in names]
-        if len(set(lower)) == len(names) and set(_NEEDED) <= set(names):
-            at = [names.index(name) for name in _NEEDED]
-            texts = [place for place, name in enumerate(lower) if name[:3] == "ce_" or name == "traceparent"]
-            layout = _Layout(at[0], at[1], at[2], at[3], at[4], at[5], texts)
-        if len(self._layouts) < _MOST_LAYOUTS:
-            self._layouts[names] = layout
-        return layout
+    def _learn(self, names: tuple[str, ...]) -> None:
+        """Go by the layout of these names: None where it is not plain (a name missing, twice, or in capitals)."""
+        if names not in self._layouts and len(self._layouts) >= _MOST_LAYOUTS:
+            self._layouts.clear()
+        self._layout = self._layouts.setdefault(names, _layout_of(names))
+        self._names = names
+
+
+def _layout_of(names: Sequence[str]) -> _Layout | None:
+    plain = len({name.lower() for name in names}) == len(names) and set(_NEEDED) <= set(names)
+    return _Layout(*map(names.index, _NEEDED)) if plain else None

@@ -138,7 +138,7 @@ def _telling(known: Fact | None, alone: Iterable[tuple[Fact, Trace]]) -> list[Tr
     """Those of these events that add something to what is known without them; each once."""
     telling: dict[str, Trace] = {}
     for says, trace in alone:
-        if compact.grow(known, says) is not None:
+        if compact.grown(known, says) is not None:
             first = telling.setdefault(trace.id, trace)
             if trace < first:
                 telling[trace.id] = trace

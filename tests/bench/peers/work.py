@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from services.reporting import compact
 from services.reporting.compact import Fact, leaf_of
 from services.reporting.measures import DAY_SHIFT, MEASURE_MASK, name_of
 from services.reporting.projection import Leaf
 from services.reporting.reading import Gathered, Reading
 from shared.envelope import Record
+from tests.bench.peers import growth
 
 Headers = Sequence[tuple[str, bytes]]
 Place = tuple[Leaf | None, int]
@@ -38,17 +38,17 @@ def gather(records: Iterable[tuple[bytes, Headers]]) -> dict[str, Fact]:
 
 def grow(before: Fact | None, news: Fact, sums: Sums) -> Fact | None:
     """The youth's fact with the news, its changes added to `sums`; None when it says nothing new."""
-    growth = compact.grow(before, news)
-    if growth is None:
+    grew = growth.grow(before, news)
+    if grew is None:
         return None
     if before is not None:
         old = leaf_of(before)
-        for place in growth.gone:
+        for place in grew.gone:
             sums[old, place] -= 1
-    leaf = leaf_of(growth.after)
-    for place in growth.come:
+    leaf = leaf_of(grew.after)
+    for place in grew.come:
         sums[leaf, place] += 1
-    return growth.after
+    return grew.after
 
 
 def pack_sums(sums: Sums) -> bytes:
