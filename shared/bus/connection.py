@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
-from typing import Any, cast
+from itertools import chain, groupby
+from operator import attrgetter
+from typing import Any, TypeAlias, cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -64,23 +65,31 @@ class _Deals(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         return deal is not None and deal == self.held
 
 
+_Raw: TypeAlias = "ConsumerRecord[bytes, bytes]"
+
+
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Records in hand: the deal they were read in, and the task that makes their effects durable."""
+    """Records in hand, partition by partition: the deal they were read in, and the task that makes them durable."""
 
-    raw: Sequence["ConsumerRecord[bytes, bytes]"]
+    runs: Sequence[Sequence[_Raw]]
     deal: int | None
     task: "asyncio.Task[None]"
 
+    def __len__(self) -> int:
+        return sum(map(len, self.runs))
+
+    def is_durable(self) -> bool:
+        """Whether the task has come to its end, and well."""
+        return self.task.done() and not self.task.cancelled() and self.task.exception() is None
+
     def begins(self) -> dict[TopicPartition, int]:
         """The first offset of each partition."""
-        begins = {(item.topic, item.partition): item.offset for item in reversed(self.raw)}
-        return {TopicPartition(*place): offset for place, offset in begins.items()}
+        return {TopicPartition(run[0].topic, run[0].partition): run[0].offset for run in reversed(self.runs)}
 
     def ends(self) -> dict[TopicPartition, int]:
         """The offset after the last of each partition."""
-        ends = {(item.topic, item.partition): item.offset for item in self.raw}
-        return {TopicPartition(*place): offset + 1 for place, offset in ends.items()}
+        return {TopicPartition(run[-1].topic, run[-1].partition): run[-1].offset + 1 for run in self.runs}
 
 
 @dataclass
@@ -94,31 +103,32 @@ class _Burst:
     ahead: int
     reach: Reach
 
-    async def run(self, consumer: AIOKafkaConsumer, raw: Sequence["ConsumerRecord[bytes, bytes]"]) -> None:
+    async def run(self, consumer: AIOKafkaConsumer, raw: Sequence[_Raw]) -> None:
         """Work off these records, and what can be read meanwhile."""
         in_hand: deque[_Batch] = deque()
+        runs: Sequence[Sequence[_Raw]] = [list(run) for _, run in groupby(raw, attrgetter("topic", "partition"))]
         try:
-            while raw:
-                in_hand.append(self._begin(raw))
-                raw = ()
+            while runs:
+                in_hand.append(self._begin(runs))
+                runs = ()
                 if len(in_hand) < self.ahead:
-                    raw = await self._more(consumer)
-                while in_hand and (not raw or len(in_hand) >= self.ahead or in_hand[0].task.done()):
+                    runs = await self._more(consumer)
+                while in_hand and (not runs or len(in_hand) >= self.ahead or in_hand[0].task.done()):
                     if not await self._settle(consumer, in_hand):
                         return
-                    if not raw and self.ahead > 1:
-                        raw = await self._more(consumer)
+                    if not runs and self.ahead > 1:
+                        runs = await self._more(consumer)
         finally:
             self.progress.in_hand_since = None
             await _abandon(in_hand)
 
-    def _begin(self, raw: Sequence["ConsumerRecord[bytes, bytes]"]) -> _Batch:
+    def _begin(self, runs: Sequence[Sequence[_Raw]]) -> _Batch:
         self.progress.in_hand_since = self.progress.in_hand_since or time.monotonic()
         # A record as aiokafka has it is a record as we have it: no copy.
-        task = asyncio.ensure_future(self.on_batch(cast("Sequence[Record]", raw)))
-        return _Batch(raw, self.deals.held, task)
+        task = asyncio.ensure_future(self.on_batch(cast("Sequence[Record]", list(chain.from_iterable(runs)))))
+        return _Batch(runs, self.deals.held, task)
 
-    async def _more(self, consumer: AIOKafkaConsumer) -> Sequence["ConsumerRecord[bytes, bytes]"]:
+    async def _more(self, consumer: AIOKafkaConsumer) -> Sequence[Sequence[_Raw]]:
         """What can be read without waiting."""
         if self.progress.ending:
             return ()
@@ -126,28 +136,37 @@ class _Burst:
             found = await consumer.getmany(timeout_ms=0, max_records=self.records)
         except KafkaError:
             return ()  # who waits for more meets it again
-        return list(chain.from_iterable(found.values()))
+        return list(found.values())
 
     async def _settle(self, consumer: AIOKafkaConsumer, in_hand: deque[_Batch]) -> bool:
-        """Wait for the oldest batch and commit it; False when it failed, and with it all that are in hand."""
-        batch = in_hand[0]
+        """Wait for the oldest batch, and commit it with those after it that are done as well.
+
+        False when it failed, and with it all that are in hand.
+        """
         try:
-            await batch.task
+            await in_hand[0].task
         except (Exception, asyncio.CancelledError) as error:
             # Whatever it is, the batch must come again.
             if isinstance(error, asyncio.CancelledError) and asked_to_end():
                 raise
             await self._failed(consumer, in_hand, error)
             return False
-        in_hand.popleft()
+        done = [in_hand.popleft()]
+        while in_hand and in_hand[0].is_durable():
+            done.append(in_hand.popleft())
         self.progress.failures = 0
         self.progress.in_hand_since = time.monotonic() if in_hand else None
-        if not self.deals.still(batch.deal):
-            # Another replica may have come further meanwhile: this commit, once valid again, would move it back.
-            log.info("commit_left_out", topics=self.progress.topics, records=len(batch.raw))
+        ends: dict[TopicPartition, int] = {}
+        for batch in done:
+            if self.deals.still(batch.deal):
+                ends |= batch.ends()
+            else:
+                # Another replica may have come further meanwhile: this commit, once valid again, would move it back.
+                log.info("commit_left_out", topics=self.progress.topics, records=len(batch))
+        if not ends:
             return True
         try:
-            await consumer.commit(batch.ends())
+            await consumer.commit(ends)
         except KafkaError as error:
             # The partitions went to another replica meanwhile: it sees these records again, without effect.
             log.info("commit_refused", topics=self.progress.topics, error=describe(error))
@@ -163,7 +182,7 @@ class _Burst:
         log.warning(
             "batch_failed",
             topics=self.progress.topics,
-            records=sum(len(batch.raw) for batch in batches),
+            records=sum(map(len, batches)),
             error=describe(error),
             pause_s=pause,
         )
