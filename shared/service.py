@@ -1,12 +1,10 @@
 """One service process: its store, its bus, its relay and its HTTP side, started and stopped in the right order."""
 
 import asyncio
-import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from itertools import count
 from socket import socket
 from time import monotonic
 from types import FrameType
@@ -16,7 +14,7 @@ import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI
 
-from shared import commands, dead_letters, dead_letters_api, http, journal, journal_api
+from shared import commands, dead_letters, dead_letters_api, heap, http, journal, journal_api
 from shared.bus import Bus, BusError, OnBatch
 from shared.clock import Clock, utc_now
 from shared.consumer import INBOX_INDEXES, BatchConsumer, Consumer, Received, Table, mark_of
@@ -50,7 +48,6 @@ _COLLECTIONS = (
 )
 _INDEXES = (*OUTBOX_INDEXES, *INBOX_INDEXES, *commands.INDEXES, *dead_letters.INDEXES, *journal.INDEXES)
 _START_PATIENCE_S = 60.0
-_TIDY_EVERY_S = 5.0
 _NOT_STARTED: Final = 3
 
 
@@ -159,7 +156,7 @@ class Service:
         await self._patiently("bus", self.bus.start)
         await self.relay.start()
         retries = DeadLetterRetries(self.unit_of_work, self._consumers, self.settings)
-        steps: list[Step] = [self.vigil.run, retries.run, _tidy, *self._background]
+        steps: list[Step] = [self.vigil.run, retries.run, heap.tidy, *self._background]
         background = [asyncio.create_task(self._keep_going(step)) for step in steps]
         log.info("started", service=self.settings.service, port=self.settings.port)
         try:
@@ -242,19 +239,9 @@ class Service:
         self.metrics.journal_left.set(state["to_republish"])
 
 
-async def _tidy() -> None:
-    """Collect cyclic garbage: the young every few seconds, all of it every ten minutes."""
-    for turn in count(1):
-        await asyncio.sleep(_TIDY_EVERY_S)
-        gc.collect(2 if turn % 120 == 0 else 1 if turn % 12 == 0 else 0)
-
-
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
     """Serve until SIGTERM or Ctrl-C. Answers of a `Service` that go on for ever end then."""
-    # A batch makes hundreds of thousands of objects that live as long as it does: the collector would walk them again
-    # and again, a tenth of all work. Instead it comes by the clock (`_tidy`).
-    gc.freeze()
-    gc.disable()
+    heap.prepare()
     configure_logging(settings.log_level, as_json=settings.log_json)
     # uvicorn raises the signal again once all is stopped, and a process that ended as it was told to would look killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
