@@ -32,6 +32,7 @@ from services.reporting.sums import Delays, Sums, Tallies
 from services.reporting.units import Units, suggestions
 from shared.bus import BusError, Log
 from shared.clock import Clock
+from shared.mongo import StoreError
 from shared.observability import describe
 from shared.problems import Problem
 
@@ -45,6 +46,9 @@ _LONGEST: Final = 10
 """An edition holds `_LONGER` times as long as its answers took to make, up to `_LONGEST` times `answer_age_s`: many
 different queries while much comes in leave time for everything else.
 """
+
+_REST: Final = 1.0
+"""After an answer was made behind its readers, for so many times as long none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class Answer:
     rows: bytes = b""
     rows_of: tuple[int, date] | None = None
     """The moves of the board and the day that `rows` are of."""
+    renewal: asyncio.Task[None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +119,14 @@ class Answers:
         self._edition: Edition | None = None
         self._making_s = 0.0  # what the edition's answers took so far
         self._editing = asyncio.Lock()
+        self._behind = asyncio.Lock()
         self._broker_away_until = 0.0
         self._kept: dict[bytes, Answer] = {}
 
     async def __call__(self, query: IndicatorsQuery, written: bytes | None = None) -> Answer:
         """The figures that the query asks for; kept for when the same comes again as `written`."""
         answer = Answer(query)
-        await self.renew(answer)
+        await self._make(answer)
         if written is not None:
             self._kept.pop(written, None)
             while len(self._kept) >= _MOST_KEPT:
@@ -133,9 +139,31 @@ class Answers:
         return self._kept.get(written)
 
     async def renew(self, answer: Answer) -> None:
-        """Make the answer one of the edition of now."""
-        if self._age_s and self._edition is not None and answer.edition is self._edition and self._editing.locked():
+        """See to it that the answer may be given again: it is of the edition of now, or of a moment ago and another is
+        being made, so that nobody waits for what others asked as well.
+        """
+        now, edition = monotonic(), answer.edition
+        if self._age_s and edition is not None and edition is self._edition and self._editing.locked():
             return  # one waits for the next edition, and nobody else
+        if edition is None or answer.query.as_of is not None or now >= edition.began + self._age_s * _LONGEST:
+            await self._make(answer)
+        elif (edition is not self._edition or not self._holds(edition)) and answer.renewal is None:
+            answer.renewal = asyncio.create_task(self._make_behind(answer))
+
+    async def _make_behind(self, answer: Answer) -> None:
+        """Make it anew while the last one is still being given; one answer after the other, and with rests."""
+        try:
+            async with self._behind:
+                began = monotonic()
+                await self._make(answer)
+                await asyncio.sleep((monotonic() - began) * _REST)
+        except (Problem, StoreError) as error:
+            log.info("answer_not_renewed", error=describe(error))  # whoever asks once it is old is told
+        finally:
+            answer.renewal = None
+
+    async def _make(self, answer: Answer) -> None:
+        """Make the answer one of the edition of now."""
         edition = await (self.edition() if answer.query.as_of is None else self.past(answer.query))
         if answer.edition is edition:
             return

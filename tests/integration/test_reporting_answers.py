@@ -185,6 +185,25 @@ async def test_while_the_broker_is_asked_again_only_who_asked_first_waits(unit_o
         assert (await first).json()["as_of"] == "2013-06-03T12:05:00Z"
 
 
+async def test_an_answer_that_is_asked_for_all_the_time_is_made_anew_behind_its_readers(
+    unit_of_work: UnitOfWork,
+) -> None:
+    async with reporting(unit_of_work, 0.2) as service:
+        await service.add(2, 1)
+        for _ in range(2):  # answered by the application first, then in front of it
+            assert await service.detected() == 2
+        await service.add(3, 2)
+        await asyncio.sleep(0.3)  # past its age, and not ten times that
+        service.broker.answers.clear()
+        assert await service.detected() == 2  # at once, though another cannot be made yet
+        service.broker.answers.set()
+
+        async def is_of_now() -> bool:
+            return await service.detected() == 5
+
+        await eventually(is_of_now)
+
+
 async def test_who_has_the_answer_is_told_so_until_figures_or_lags_are_others(unit_of_work: UnitOfWork) -> None:
     async with reporting(unit_of_work, 0) as service:
         await service.add(2, 1)
