@@ -169,8 +169,17 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
     published = Publications(service.mongo, answers, clock=clock, age_s=settings.open_data_age_s)
     history = History(service.mongo, answers, service.bus.log, settings, topics, clock=clock)
     bilans = Bilans(service.mongo, answers, load(), objectives, history, clock=clock)
+    questions = Questions(history, answers, service.mongo, clock=clock)
     pages = assemble(
-        service, answers, objectives, bilans, quality, reference=load(), clock=clock, age_s=settings.answer_age_s
+        service,
+        answers,
+        objectives,
+        bilans,
+        quality,
+        questions=questions,
+        reference=load(),
+        clock=clock,
+        age_s=settings.answer_age_s,
     )
     answers.past = history.edition
     service.in_background(history.run)
@@ -183,7 +192,7 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
             objectives_api.router(objectives),
             open_data_api.router(published),
             bilans_api.router(bilans),
-            history_api.router(Questions(history, answers, service.mongo, clock=clock)),
+            history_api.router(questions),
             *pages.routers,
         ],
     )

@@ -21,6 +21,7 @@ STAFF = {
     "bilan-gel": "/bilans/2013/5/10/gel",
     "bilan-correction": "/bilans/2013/2/10/correction",
     "qualite": "/qualite",
+    "lignee": "/lignee?by=academie&code=10&view=cohort&indicator=contracted&from=2013-01-01&to=2013-12-31",
 }
 PUBLIC = {name: STAFF[name] for name in ("nationale", "academie", "objectifs", "bilans", "bilan", "qualite")}
 WRONG = {
@@ -31,6 +32,7 @@ WRONG = {
     "/bilans/2014/1/10": 404,
     "/qualite?from=2013-06-30&to=2013-01-01": 422,
     "/objectifs?year=1850": 422,
+    "/lignee?by=academie&code=10&indicator=fortune": 422,
 }
 
 

@@ -8,9 +8,10 @@ from fastapi import APIRouter
 
 from services.reporting.answers import Answers
 from services.reporting.bilans.bilans import Bilans
+from services.reporting.history.questions import Questions
 from services.reporting.objectives.objectives import Objectives
 from services.reporting.objectives.store import OBJECTIVES
-from services.reporting.pages import bilan_pages, follow, objective_pages, quality_page, router
+from services.reporting.pages import bilan_pages, follow, lineage_page, objective_pages, quality_page, router
 from services.reporting.pages.figures import FiguresPages
 from services.reporting.pages.follow import Followers
 from services.reporting.pages.kept import Pages, State
@@ -39,6 +40,7 @@ def assemble(
     bilans: Bilans,
     quality: Quality,
     *,
+    questions: Questions,
     reference: Reference,
     clock: Clock,
     age_s: float,
@@ -56,6 +58,7 @@ def assemble(
         objective_pages.router(site, objectives, objectives.latest_year),
         bilan_pages.router(site, bilans, reference, objectives.latest_year, clock=clock),
         quality_page.router(site, quality),
+        lineage_page.router(site, answers, questions),
     ]
     return Assembled(routers, kept)
 

@@ -16,6 +16,7 @@ from services.reporting.figures import Period
 from services.reporting.objectives.objectives import Objectives
 from services.reporting.pages import views
 from services.reporting.pages.kept import State, View
+from services.reporting.pages.lineage_page import PATH as LINEAGE
 from services.reporting.pages.map import Sheet, sheet
 from services.reporting.pages.periods import (
     PARTS,
@@ -148,6 +149,7 @@ class FiguresPages:
                     }
                     for key, value, share in views.funnel(cohort)
                 ],
+                "lineage": self._lineage(page, code, when) if self._site.reader.sees_all_of(code) else [],
                 "months": [
                     {
                         "label": f"{writing.month(number)} {when.year}",
@@ -289,6 +291,24 @@ class FiguresPages:
 
     def _item(self, code: str) -> Definition:
         return self._answers.definitions.by_code(code)
+
+    def _lineage(self, page: Asked, code: str, when: Chosen) -> list[dict[str, str]]:
+        """Links to the youths behind the figures of the cohort."""
+        return [
+            {
+                "label": self._name(of, page),
+                "href": page.to(
+                    LINEAGE,
+                    by="academie",
+                    code=code,
+                    view="cohort",
+                    indicator="size" if of == "detected" else of,
+                    from_=when.first,
+                    to=when.last,
+                ),
+            }
+            for of in (*views.FUNNEL, "civic_service", "broken", "dismissed", "not_known", "lapsed")
+        ]
 
     def _name(self, code: str, page: Asked) -> str:
         return self._item(code).name[page.lang]
