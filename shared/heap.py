@@ -6,7 +6,7 @@ import gc
 from itertools import count
 from typing import Final
 
-_TIDY_EVERY_S: Final = 5.0
+_TIDY_EVERY_S: Final = 20.0
 
 # glibc's mallopt(3). By default each thread has a heap of its own and keeps what it once needed there: that is a fifth
 # of all memory where threads make large arrays in turn.
@@ -27,7 +27,7 @@ def prepare() -> None:
 
 
 async def tidy() -> None:
-    """Collect cyclic garbage for ever: the young every few seconds, all of it every ten minutes."""
+    """Collect cyclic garbage for ever: the young three times a minute, all of it every ten minutes."""
     for turn in count(1):
         await asyncio.sleep(_TIDY_EVERY_S)
-        gc.collect(2 if turn % 120 == 0 else 1 if turn % 12 == 0 else 0)
+        gc.collect(2 if turn % 30 == 0 else 1 if turn % 3 == 0 else 0)

@@ -16,14 +16,15 @@ class ReportingSettings(ServiceSettings):
     service: str = "reporting"
     port: int = Field(8104, validation_alias="FOQUALE_REPORTING_PORT", description="HTTP port.")
     batch_records: int = Field(
-        3_000,
+        2_000,
         ge=1,
-        description="Most records of one batch; the larger, the less often a youth is written while catching up.",
+        description="Most records that are read at once; queries wait meanwhile.",
     )
     batches_ahead: int = Field(
-        6,
+        18,
         ge=1,
-        description="Most batches in hand at once: those read while one is being written are then written together.",
+        description="Most batches in hand at once, some 3 kB a record: those read while one is being written are "
+        "written together, and the more, the less often a youth is written while catching up.",
     )
     facts_in_memory: int = Field(
         200_000,
