@@ -20,6 +20,7 @@ from shared.problems import Problem
 from shared.unit_of_work import Tx, UnitOfWork
 
 _KEPT_S = 90 * 24 * 3600
+LONGEST_KEY: Final = 255
 INDEXES = (Index("idempotency", "kept", (("at", 1),), {"expireAfterSeconds": _KEPT_S}),)
 
 Answer = dict[str, Any]
@@ -170,12 +171,13 @@ class _NotingCollection:
 async def command(
     request: Request,
     idempotency_key: Annotated[
-        str | None, Header(min_length=1, max_length=255, description="Same key, same request: same answer, one effect.")
+        str | None,
+        Header(min_length=1, max_length=LONGEST_KEY, description="Same key, same request: same answer, one effect."),
     ] = None,
 ) -> Command:
     """The command of this request (a FastAPI dependency)."""
     body = await request.body()
-    fingerprint = hashlib.sha256(f"{request.method} {request.url.path}\n".encode() + body).hexdigest()
+    fingerprint = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode() + body).hexdigest()
     return Command(request.app.state.commands, idempotency_key, fingerprint)
 
 

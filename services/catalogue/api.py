@@ -31,6 +31,7 @@ from services.catalogue.views import (
     SolutionView,
 )
 from shared.clock import Clock
+from shared.command_route import CommandRoute
 from shared.commands import Answer, CommandOf
 from shared.mongo import Document, Mongo
 from shared.observability import current_trace
@@ -155,7 +156,7 @@ def solution_routes(mongo: Mongo, reference: Reference) -> APIRouter:
 
 def placement_routes(mongo: Mongo, rules: HoldRules) -> APIRouter:
     """Offers, and what became of them."""
-    routes = APIRouter(prefix="/v1/placements", tags=["placements"])
+    routes = APIRouter(prefix="/v1/placements", tags=["placements"], route_class=CommandRoute)
 
     async def offer(tx: Tx, wanted: Sequence[Wanted]) -> list[Answer | Exception]:
         made = await seats.offer(tx, rules, wanted)

@@ -48,9 +48,9 @@ def app(settings: CatalogueSettings | None = None, *, clock: Clock = utc_now) ->
     return service.app(
         "catalogue",
         [
+            api.placement_routes(mongo, rules),  # first, as most requests are offers
             api.network_routes(mongo, reference),
             api.platform_routes(mongo, reference, clock),
             api.solution_routes(mongo, reference),
-            api.placement_routes(mongo, rules),
         ],
     )

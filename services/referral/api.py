@@ -9,6 +9,7 @@ from services.referral import views
 from services.referral.handlers import Handlers
 from services.referral.inputs import Came, Contact, Dismissal, Interview, Resolution, Transfer
 from shared.clock import random_id
+from shared.command_route import CommandRoute
 from shared.commands import CommandOf
 from shared.http import Cursor, Limit, Page
 from shared.mongo import Mongo
@@ -17,7 +18,7 @@ from shared.problems import Problem
 
 def router(mongo: Mongo, handlers: Handlers) -> APIRouter:
     """The routes under /v1/youths and /v1/disputes."""
-    routes = APIRouter()
+    routes = APIRouter(route_class=CommandRoute)
 
     @routes.get("/v1/youths", response_model=Page, tags=["youths"])
     async def list_youths(filters: Annotated[views.Worklist, Query()]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from services.tracking.inputs import (
 )
 from services.tracking.store import Reader
 from services.tracking.views import ContractPage, ContractView, PlacementPage, PlacementView
+from shared.command_route import CommandRoute
 from shared.commands import CommandOf
 from shared.problems import not_known_yet
 
@@ -28,7 +29,7 @@ def routers(reader: Reader) -> tuple[APIRouter, APIRouter]:
 
 
 def _placements(reader: Reader) -> APIRouter:
-    routes = APIRouter(prefix="/v1/placements", tags=["placements"])
+    routes = APIRouter(prefix="/v1/placements", tags=["placements"], route_class=CommandRoute)
 
     @routes.get("")
     async def list_placements(query: Annotated[PlacementList, Query()]) -> PlacementPage:
@@ -58,7 +59,7 @@ def _placements(reader: Reader) -> APIRouter:
 
 
 def _contracts(reader: Reader) -> APIRouter:
-    routes = APIRouter(prefix="/v1/contracts", tags=["contracts"])
+    routes = APIRouter(prefix="/v1/contracts", tags=["contracts"], route_class=CommandRoute)
 
     @routes.get("")
     async def list_contracts(query: Annotated[ContractList, Query()]) -> ContractPage:
