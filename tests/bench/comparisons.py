@@ -13,9 +13,11 @@ from tests.bench.projection import catch_up, rounds_in
 
 _YOUTHS: Final = 25_000
 _FEW: Final = 4_000
+_FEWER: Final = 1_000
 _FEWEST: Final = 250
 _LONGEST_S: Final = 90.0
-_PEERS: Final = ("quix", "faust", "postgres", "mongo_on_read")
+_PEERS: Final = ("postgres", "mongo_on_read", "quix", "faust_batches", "faust")
+_FAUST: Final = {"faust": "events", "faust_batches": "batches"}
 
 
 def limits(machine: Machine, budget: float) -> dict[str, float]:
@@ -39,11 +41,14 @@ def limits(machine: Machine, budget: float) -> dict[str, float]:
 
 
 def peers(machine: Machine, budget: float) -> tuple[dict[str, float], dict[str, str]]:
-    """Beside four other designs; and why some could not be measured. The slower ones get fewer records."""
+    """Beside four other designs; and why some could not be measured. The slowest get fewer records, and come last."""
     until = time.monotonic() + budget
     share = max(0.1, min(1.0, budget / 100))
     many = load.put(machine, "peers", int(_YOUTHS * share))
-    few = load.put(machine, "peers-few", int(_FEW * share))
+    few = {
+        "faust_batches": load.put(machine, "peers-few", int(_FEW * share)),
+        "faust": load.put(machine, "peers-fewest", int(_FEWER * share)),
+    }
     rates, missing = {}, {}
     ours = [catch_up(many)]
     for name in _PEERS:
@@ -51,10 +56,11 @@ def peers(machine: Machine, budget: float) -> tuple[dict[str, float], dict[str, 
             missing[f"projection_vs_{name}"] = "no time was left for it"
             continue
         try:
-            rates[name] = _peer(name, few if name == "faust" else many)
+            rates[name] = _peer(name, few.get(name, many))
         except (Unavailable, RuntimeError) as error:
             missing[f"projection_vs_{name}"] = str(error)
-        ours.append(catch_up(many, verify=False))
+        if name not in few:
+            ours.append(catch_up(many, verify=False))
     rate = median(ours)
     told = {f"{name}_events_per_s": peer for name, peer in rates.items()}
     return told | {f"projection_vs_{name}": rate / peer for name, peer in rates.items()}, missing
@@ -74,11 +80,14 @@ def _naive(data: Load) -> float:
 
 
 def _peer(name: str, data: Load) -> float:
-    python = python_of("load" if name == "mongo_on_read" else name)
-    module = {"faust": "faust_app"}.get(name, name)
+    way = _FAUST.get(name)
+    python = python_of({"mongo_on_read": "load", "faust_batches": "faust"}.get(name, name))
+    module = "faust_app" if way else name
     arguments = _arguments(data, name)
-    if name in ("faust", "postgres"):  # they store nothing in MongoDB
+    if way or name == "postgres":  # they store nothing in MongoDB
         del arguments[1:3]
+    if way:
+        arguments.insert(0, way)
     told = load.run(data.world, name, python, f"tests.bench.peers.{module}", arguments, within_s=_LONGEST_S)
     check = oracle.assert_france if name == "mongo_on_read" else oracle.assert_figures
     return _verified(told, name, lambda figures: check(figures, data.truth(), name))

@@ -1,8 +1,9 @@
 """Commands that come at once share a transaction, and none notices: not the one that fails, nor those beside it."""
 
 import asyncio
+import gc
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from typing import Any
 
@@ -38,6 +39,13 @@ async def mongo(mongo_url: str, db_name: str) -> AsyncIterator[Mongo]:
     await opened.ensure(names, (*OUTBOX_INDEXES, *commands.INDEXES))
     yield opened
     await opened.close()
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """A worker that died tells of itself once it is collected: here, and not in the middle of another test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

@@ -60,6 +60,16 @@ def pack_sums(sums: Sums) -> bytes:
     return _encoder.encode(list(by_leaf.items()))
 
 
+def pack_place(leaf: Leaf | None, place: int) -> bytes:
+    """A figure's place as a key."""
+    return _encoder.encode((leaf, place))
+
+
+def unpack_place(packed: bytes) -> Place:
+    """What `pack_place` made."""
+    return msgspec.msgpack.decode(packed, type=tuple[Leaf | None, int])
+
+
 def unpack_sums(packed: Iterable[bytes]) -> Sums:
     """The sum of such values."""
     total: Sums = Counter()
