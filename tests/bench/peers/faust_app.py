@@ -62,7 +62,7 @@ def main() -> None:
         # A youth's fact lies where his records do: by the partitioner where a batch holds those of several partitions.
         return app.Table(name, partitions=_PARTITIONS, use_partitioner=way == "batches", schema=schema())
 
-    counting = _Counting(app, table("facts"), table("figures"), int(expected), result)
+    counting = _Counting(app, (table("facts"), table("figures")), topics.split(","), int(expected), result)
     agent = {"events": counting.one_by_one, "batches": counting.in_batches}[way]
     app.agent(app.topic(*topics.split(","), schema=schema()))(agent)
     faust.Worker(app, loglevel="ERROR", redirect_stdouts=False).execute_from_commandline()
@@ -71,10 +71,10 @@ def main() -> None:
 class _Counting:
     """The agents, and how far they have come."""
 
-    def __init__(self, app: Any, facts: Any, figures: Any, expected: int, result: str) -> None:
+    def __init__(self, app: Any, tables: tuple[Any, Any], topics: Sequence[str], expected: int, result: str) -> None:
         self._app = app
-        self._facts = facts
-        self._figures = figures
+        self._topics = topics
+        self._facts, self._figures = tables
         self._expected = expected
         self._result = result
         self._applied = 0
@@ -102,9 +102,15 @@ class _Counting:
             await self._note(len(events), lambda: unpack_sums(self._figures.values()))
 
     async def _begin(self) -> None:
-        """Wait until the producer knows the tables' topics, or it fails at the first change of one."""
+        """Wait until the producer knows the tables' topics, or the first change of one fails.
+
+        That these have as many partitions as the sources is looked up there: Faust's own look into what the consumer
+        knew when it began finds 0 now and then.
+        """
         for table in (self._facts, self._figures):
-            await self._app.producer._producer.partitions_for(table.changelog_topic.get_topic_name())
+            found = await self._app.producer._producer.partitions_for(table.changelog_topic.get_topic_name())
+            assert len(found) == _PARTITIONS
+            table._verified_source_topics_for_partitions.update(self._topics)
 
     def _learn(self, events: Sequence[Any]) -> Sums:
         """Note in `facts` what events say; what that changes in the figures."""
