@@ -235,8 +235,8 @@ class Answers:
         sums, networks = edition.figures.sums, edition.figures.networks
         sums.lapse(edition.as_of.date().toordinal() - self.lapse_days)
         asked = query.period()
-        own = [reader.sees_everything or self._is_own(level, query.code, edition, reader) for level in query.by]
-        pattern = None if all(own) else self._pattern(edition)
+        all_own = all(self._is_own(level, query.code, edition, reader) for level in query.by)
+        pattern = None if all_own else self._pattern(edition)
         closed = asked.first is not None and asked.last is not None
         period = asked if closed else _closed(asked, sums.span(), edition.as_of.date())
         labels = {level: self._units.labels(level, period, networks) for level in query.by}
@@ -253,16 +253,17 @@ class Answers:
             codes = sorted(listed)
             counts, delays = _listed(found, codes)
             units = [(level, code) for code in codes]
+            mine = [self._is_own(level, (code,), edition, reader) for code in codes]
             if pattern is not None:
-                counts = pattern.counts(units, asked)
+                counts = np.where(np.array(mine, np.bool_)[:, None], counts, pattern.counts(units, asked))
             of_level = [
                 {"by": level, "code": code, "label": labels[level].get(code, code), **view}
                 for code, view in zip(codes, views_of(counts, delays, query.view), strict=True)
             ]
             if pattern is not None:
                 of_level = [
-                    row if self._is_own(level, (code,), edition, reader) else hiding.hide(row, shown)
-                    for code, row, shown in zip(codes, of_level, pattern.shown(units, asked), strict=True)
+                    row if own else hiding.hide(row, shown)
+                    for own, row, shown in zip(mine, of_level, pattern.shown(units, asked), strict=True)
                 ]
             rows.extend(of_level)
         return rows

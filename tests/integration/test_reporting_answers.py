@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from services.reporting.api import Indicators, router
 from services.reporting.board import Board
 from services.reporting.definitions import registry
 from services.reporting.front import Front
+from services.reporting.queries import IndicatorsQuery
+from services.reporting.readers import PUBLIC, Reader
 from services.reporting.settings import ReportingSettings
 from services.reporting.units import Units
 from shared import http
@@ -24,7 +27,7 @@ from shared.bus import Log
 from shared.mongo import Mongo
 from shared.reference import load
 from shared.unit_of_work import UnitOfWork
-from tests.support.board import LEAVES, Counted, following, prepared, some, write
+from tests.support.board import FIRST_DAY, LEAVES, Counted, answering, following, prepared, some, write
 from tests.support.definitions import CHANGE, with_second_version
 from tests.support.probe import eventually
 
@@ -322,3 +325,37 @@ async def test_a_changed_definition_marks_the_break_in_every_answer_over_it_and_
         for refused in ("on=2014-02-30", "day=2014-01-01"):
             answer = await client.get(f"/v1/indicators/definitions?{refused}")
             assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize("academie", ["01", None])
+async def test_counts_and_delays_of_a_row_are_of_one_moment_while_what_is_hidden_is_kept(
+    unit_of_work: UnitOfWork, academie: str | None
+) -> None:
+    reader = Reader("academie", academie) if academie else PUBLIC
+    board, answers = answering(unit_of_work.mongo, lambda: NOON, reader)
+    came = ("detected", "interviewed", "cohort:interviewed", "delay:detected_to_interviewed:5")
+
+    def interviews(number: int) -> Counted:
+        """So many of each network, with all that follows."""
+        return Counter({(leaf, FIRST_DAY, measure): number for leaf in LEAVES[1:] for measure in came})
+
+    query = IndicatorsQuery.model_validate({"by": ("academie",)})
+    async with following(board):
+        await write(unit_of_work, 1, interviews(10))
+        await eventually(lambda: _is_applied(answers, 1))
+        before = {row["code"]: row for row in answers.rows(query, await answers.edition())}
+        answers._patterns = [replace(kept, until=float("inf")) for kept in answers._patterns]
+        await write(unit_of_work, 1, interviews(7), offset=2)
+        await eventually(lambda: _is_applied(answers, 2))
+        after = {row["code"]: row for row in answers.rows(query, await answers.edition())}
+    for code in ("00", "01", "02"):
+        cohorts = before[code]["cohort"], after[code]["cohort"]
+        assert [cohort["interviewed"] for cohort in cohorts] == [40, 68 if code == academie else 40]
+        assert [cohort["delays"]["detected_to_interviewed"]["n"] for cohort in cohorts] == [
+            cohort["interviewed"] for cohort in cohorts
+        ]
+
+
+async def _is_applied(answers: Answers, offset: int) -> bool:
+    position = (await answers.edition()).figures.positions.get(("t", 1))
+    return position is not None and position.next_offset == offset
