@@ -1,5 +1,7 @@
 """From a figure of a page to the youths and events behind it, for those who may see them."""
 
+from urllib.parse import urlencode
+
 import pytest
 from playwright.async_api import Browser, Page
 
@@ -59,4 +61,15 @@ async def test_who_may_not_see_youths_finds_no_link_to_them_and_is_told_why(brow
     async with visiting(browser, f"{france.public}{path}", status=403) as visit:
         assert "votre académie" in await visit.page.locator("main .lede").inner_text()
         assert await visit.page.locator(".youths").count() == 0
+        assert await barriers(visit.page) == []
+
+
+@pytest.mark.parametrize("wrong", ["limit=0", "limit=501", "indicator=ages", "to=2012-01-01", "code=Z9", "cursor=x"])
+async def test_an_address_that_cannot_be_is_told_what_to_mend(browser: Browser, france: France, wrong: str) -> None:
+    query = {"by": "academie", "code": "10", "indicator": "contracted", "from": "2013-01-01", "to": "2013-12-31"}
+    name, _, value = wrong.partition("=")
+    path = f"/lignee?{urlencode(query | {name: value})}"
+    async with visiting(browser, f"{france.staff}{path}", status=422) as visit:
+        told = await visit.page.locator("main .lede").inner_text()
+        assert told, wrong
         assert await barriers(visit.page) == []

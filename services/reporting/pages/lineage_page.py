@@ -11,6 +11,7 @@ from services.reporting.pages.route import PageQuery, asked, html, page_router
 from services.reporting.pages.site import Asked, Site
 from services.reporting.pages.writing import Writing
 from services.reporting.queries import IndicatorsQuery
+from shared.http import Limit
 
 PATH: Final = "/lignee"
 _A_PAGE: Final = 50
@@ -19,7 +20,7 @@ _A_PAGE: Final = 50
 class LineagePageQuery(LineageQuery, PageQuery):
     """One figure, as for GET /v1/lineage."""
 
-    limit: int = _A_PAGE
+    limit: Limit = _A_PAGE
 
 
 def router(site: Site, answers: Answers, questions: Questions) -> APIRouter:
