@@ -94,15 +94,12 @@ def _cohort(cohort: Mapping[str, Any], shown: frozenset[str], hidden: list[str])
 
 
 def _delay(name: DelayName, delay: Mapping[str, Any], cohort: Mapping[str, Any], hidden: list[str]) -> dict[str, Any]:
-    """A delay from detection counts those who came to the step, another one some of them: it is not told how many.
-
-    The step's count is taken, as it may be of a moment before that of the delay.
-    """
+    """A delay from detection counts those who came to the step, another one some of them: it is not told how many."""
     begin, end = DELAYS[name]
     both = cohort[begin] is not None and cohort[end] is not None
     enough = both and (delay["n"] == 0 or delay["n"] >= LEAST)
     told = {
-        "n": cohort[end] if enough and begin == "detected" else None,
+        "n": delay["n"] if enough and begin == "detected" else None,
         "median": delay["median"] if enough else None,
         "p90": delay["p90"] if enough else None,
     }

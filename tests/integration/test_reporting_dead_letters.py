@@ -30,6 +30,7 @@ async def mongo(settings: ReportingSettings) -> AsyncIterator[Mongo]:
     await mongo.close()
 
 
+@pytest.mark.timeout(120)
 async def test_others_of_its_batch_count_the_lag_comes_to_0_and_a_replay_counts_it_once(
     settings: ReportingSettings, mongo: Mongo
 ) -> None:
@@ -41,7 +42,7 @@ async def test_others_of_its_batch_count_the_lag_comes_to_0_and_a_replay_counts_
         await mongo.db.command({"collMod": changes, "validator": {"leaves": {"$nin": [leaf]}}})
         await send(settings, events)
         topics = {happened.event.TOPIC for happened in events}
-        await eventually(lambda: caught_up(client, last=sorted(topics)), within_s=20, what="no lag")
+        await eventually(lambda: caught_up(client, last=sorted(topics)), within_s=50, what="no lag")
         dead = (await client.get("/v1/dead-letters", params={"limit": 500})).json()["items"]
         assert {item["code"] for item in dead} == {"not_applicable"}
         refused = {item["headers"]["ce_id"] for item in dead}
