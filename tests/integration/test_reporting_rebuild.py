@@ -339,7 +339,6 @@ async def mongo(settings: ReportingSettings) -> AsyncIterator[Mongo]:
 
 
 @pytest.mark.timeout(150)  # on a loaded machine a switch takes seconds
-@pytest.mark.timeout(180)
 async def test_no_batch_gets_into_the_old_generation_once_the_new_one_is_live(mongo: Mongo) -> None:
     """Replicas apply and somebody switches, over and over: every event is in the generation that is live at the end."""
     unit_of_work = UnitOfWork(mongo, "reporting")
