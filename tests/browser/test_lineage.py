@@ -64,12 +64,24 @@ async def test_who_may_not_see_youths_finds_no_link_to_them_and_is_told_why(brow
         assert await barriers(visit.page) == []
 
 
-@pytest.mark.parametrize("wrong", ["limit=0", "limit=501", "indicator=ages", "to=2012-01-01", "code=Z9", "cursor=x"])
-async def test_an_address_that_cannot_be_is_told_what_to_mend(browser: Browser, france: France, wrong: str) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "remedy"),
+    [
+        ("limit=0", "Corrigez dans l'adresse : limit."),
+        ("limit=501", "Corrigez dans l'adresse : limit."),
+        ("indicator=ages", "« indicator » n'est pas un effectif"),
+        ("to=2012-01-01", "échangez les deux dates"),
+        ("code=Z9", "« code » : corrigez-le"),
+        ("cursor=x", "recommencez sans lui"),
+    ],
+)
+async def test_an_address_that_cannot_be_is_told_what_to_mend(
+    browser: Browser, france: France, wrong: str, remedy: str
+) -> None:
     query = {"by": "academie", "code": "10", "indicator": "contracted", "from": "2013-01-01", "to": "2013-12-31"}
     name, _, value = wrong.partition("=")
     path = f"/lignee?{urlencode(query | {name: value})}"
     async with visiting(browser, f"{france.staff}{path}", status=422) as visit:
         told = await visit.page.locator("main .lede").inner_text()
-        assert told, wrong
+        assert remedy in told
         assert await barriers(visit.page) == []

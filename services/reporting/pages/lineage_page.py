@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from services.reporting.answers import Answers
 from services.reporting.history.questions import LineageQuery, Questions
+from services.reporting.pages.periods import refuse_upside_down
 from services.reporting.pages.route import PageQuery, asked, html, page_router
 from services.reporting.pages.site import Asked, Site
 from services.reporting.pages.writing import Writing
@@ -29,6 +30,7 @@ def router(site: Site, answers: Answers, questions: Questions) -> APIRouter:
 
     @routes.get(PATH)
     async def page(request: Request, query: Annotated[LineagePageQuery, Query()]) -> Response:
+        refuse_upside_down(query.from_, query.to, query.lang)
         here = asked(request)
         found = await questions.lineage(query)
         view = lineage_view(found, here, site.texts(here.lang), Writing(here.lang))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import BeforeValidator, Field
 
 from services.reporting.pages.route import PageQuery
-from services.reporting.pages.writing import Writing
+from services.reporting.pages.writing import Lang, Writing
 from services.reporting.queries import Day
 from shared.problems import Problem
 
@@ -73,6 +73,14 @@ def chosen(query: FiguresQuery, span: tuple[int, int] | None, today: date) -> Ch
     if query.period == "year":
         return Chosen(year, "year", date(year, 1, 1), date(year, 12, 31))
     return Chosen(year, query.period, *two_months(year, int(query.period)))
+
+
+def refuse_upside_down(first: date | None, last: date | None, lang: Lang) -> None:
+    """422 `period_upside_down` where a period begins after its end, with both days in the page's language."""
+    if first is not None and last is not None and first > last:
+        writing = Writing(lang)
+        detail = f"`from` ({first}) is after `to` ({last}); swap them or mend one"
+        raise Problem(422, "period_upside_down", detail, first=writing.day(first), last=writing.day(last))
 
 
 def _year_of(day: date | None) -> int:

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BeforeValidator, Field
 
 from services.reporting.conditional import respond
+from services.reporting.pages.periods import refuse_upside_down
 from services.reporting.pages.route import PageQuery, asked, page_router
 from services.reporting.pages.site import HTML, Site
 from services.reporting.pages.writing import Writing
 from services.reporting.quality.quality import Quality
 from services.reporting.quality.reading import UNREADABLE
 from services.reporting.queries import Day
-from shared.problems import Problem
 
 PATH: Final = "/qualite"
 _COUNTS: Final = ("rows", "accepted", "matched", "disputed", "repeated", "rejected")
@@ -40,15 +40,7 @@ def router(site: Site, quality: Quality) -> APIRouter:
 
     @routes.get(PATH)
     async def page(request: Request, query: Annotated[QualityQuery, Query()]) -> Response:
-        if query.from_ and query.to and query.from_ > query.to:
-            f = Writing(query.lang)
-            raise Problem(
-                422,
-                "period_upside_down",
-                f"`from` ({query.from_}) is after `to` ({query.to}); swap them or mend one",
-                first=f.day(query.from_),
-                last=f.day(query.to),
-            )
+        refuse_upside_down(query.from_, query.to, query.lang)
         here = asked(request)
         state = await quality.state(query.from_, query.to)
         view = quality_view(state, site.texts(here.lang), Writing(here.lang))
