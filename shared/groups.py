@@ -17,8 +17,8 @@ from shared.ending import asked_to_end
 from shared.mongo import is_outage, may_be_committed
 from shared.unit_of_work import Tx, UnitOfWork
 
-I = TypeVar("I")  # noqa: E741
-O = TypeVar("O")  # noqa: E741
+I = TypeVar("I")  # noqa: E741  a type variable
+O = TypeVar("O")  # noqa: E741  a type variable
 
 _MOST: Final = 64
 _LONGEST_S: Final = 0.25

@@ -371,7 +371,8 @@ class Bus:
             )
         except KafkaError as error:
             # One that the client refuses by itself (too large, say) must not hold up all others.
-            log.error("not_publishable", topic=event.topic, id=event.envelope.id, error=describe(error))  # noqa: TRY400
+            told = describe(error)
+            log.error("not_publishable", topic=event.topic, id=event.envelope.id, error=told)  # noqa: TRY400  no text
             refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             refused.set_exception(error)
             return refused
