@@ -9,6 +9,7 @@ not depend on when a fold comes, which only keeps the changes few.
 
 import asyncio
 from collections.abc import Mapping
+from time import perf_counter
 from typing import Final
 
 from services.reporting import generations
@@ -19,19 +20,20 @@ from shared.unit_of_work import Tx, UnitOfWork
 
 _DOCUMENTS_A_FOLD: Final = 500
 _FIGURES_A_FOLD: Final = 200_000
-_CELLS_AT_ONCE: Final = 30
+_CELLS_AT_ONCE: Final = 15
+_LONGEST_REST_S: Final = 0.05
 
 
-async def fold(unit_of_work: UnitOfWork, generation: Generation | None = None) -> int:
-    """Fold the oldest changes into the cells, of the live generation or of this one; how many documents there were."""
+async def fold(unit_of_work: UnitOfWork, generation: Generation | None = None) -> bool:
+    """Fold the oldest changes into the cells, of the live generation or of this one. True when more may be left."""
 
-    async def work(tx: Tx) -> int:
+    async def work(tx: Tx) -> bool:
         return await _fold(tx, generation or await generations.live(tx.mongo, tx.session))
 
     return await unit_of_work.run(work)
 
 
-async def _fold(tx: Tx, of: Generation) -> int:
+async def _fold(tx: Tx, of: Generation) -> bool:
     taken: list[str] = []
     parts: list[Deltas] = []
     figures = 0
@@ -43,14 +45,18 @@ async def _fold(tx: Tx, of: Generation) -> int:
         if figures >= _FIGURES_A_FOLD:
             break
     if not taken:
-        return 0
+        return False
     added = await asyncio.to_thread(lambda: total(parts).split())
     places = list(added)
     for begin in range(0, len(places), _CELLS_AT_ONCE):
+        began = perf_counter()
         some = {"|".join(place): added[place] for place in places[begin : begin + _CELLS_AT_ONCE]}
         await _add(tx, of.collection(CELLS), some)
+        # Events that are to be shown soon come in between.
+        await asyncio.sleep(min(perf_counter() - began, _LONGEST_REST_S))
     await tx[of.collection(CHANGES)].delete_many({"_id": {"$in": taken}}, session=tx.session)
-    return len(taken)
+    # What comes in meanwhile can wait: for a few figures more, all these cells would be written again.
+    return len(taken) == _DOCUMENTS_A_FOLD or figures >= _FIGURES_A_FOLD
 
 
 async def _add(tx: Tx, cells: str, added: Mapping[str, Deltas]) -> None:

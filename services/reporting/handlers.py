@@ -48,7 +48,7 @@ NO_NOTES: Final[Notes] = {}
 _TRIES = 50
 _YOUTHS_AT_A_TIME = 500
 _YOUTHS_AT_ONCE = 2_000  # of those settled because there are too many
-_YOUTHS_BETWEEN = 400  # of those settled in between, when events want to be shown soon
+_YOUTHS_BETWEEN = 200  # of those settled in between, when events want to be shown soon
 _FEW_RECORDS = 1_000
 _NOT_KNOWN: Final = row_of(Fact(), 0)
 
@@ -286,12 +286,17 @@ class FactsConsumer(BatchConsumer):
         return known
 
     async def keep_settled(self, every_s: float) -> None:
-        """Settle what is fresh, whenever nothing much came in for so long; for as long as the service runs."""
+        """Settle what is fresh, whenever nothing much came in for so long; for as long as the service runs.
+
+        It rests as long as it works: events that are to be shown soon come in between.
+        """
         while True:
             self._busy = False
             await asyncio.sleep(every_s)
+            began = perf_counter()
             while not self._busy and await self.settle_some():
-                pass
+                await asyncio.sleep(perf_counter() - began)
+                began = perf_counter()
 
     async def settle_some(self) -> bool:
         """Write the fresh facts of some shards to their documents; False where there are none, or they are refused."""
