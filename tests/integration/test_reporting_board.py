@@ -55,6 +55,25 @@ async def unit_of_work(mongo_url: str, db_name: str) -> AsyncIterator[UnitOfWork
     await mongo.close()
 
 
+async def test_a_fold_says_that_more_may_be_left_when_it_took_all_that_it_may(
+    unit_of_work: UnitOfWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cells, "_DOCUMENTS_A_FOLD", 2)
+    rng, written = random.Random(5), Counted()
+    for offset in range(1, 6):
+        counted = some(rng)
+        await write(unit_of_work, 0, counted, offset)
+        written.update(counted)
+    left = []
+    for _ in range(4):
+        more = await cells.fold(unit_of_work)
+        left.append((await unit_of_work.mongo["changes"].count_documents({}), more))
+    assert left == [(3, True), (1, True), (0, False), (0, False)]
+    board = Board(unit_of_work.mongo)
+    await board.load()
+    assert await shown(board) == plain(written, Period())
+
+
 async def test_boards_that_load_while_replicas_write_and_fold_lose_and_double_nothing(unit_of_work: UnitOfWork) -> None:
     written: Counted = Counter()
     writing = True
