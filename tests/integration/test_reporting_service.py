@@ -141,15 +141,21 @@ async def test_in_every_answer_while_events_pour_in_france_is_the_sum_of_its_aca
     assert topics
     events = population(300, seed=9)
     async with running(app(settings)) as client:
-        sending = asyncio.create_task(send(settings, events))
         seen = set()
-        while not (sending.done() and await caught_up(client)):
+
+        async def look() -> None:
             rows = (await ask(client, by="national,academie"))["rows"]
             for view, code in (("activity", "detected"), ("cohort", "interviewed"), ("cohort", "dismissed")):
                 france, *academies = (row[view][code] for row in rows)
                 assert france == sum(academies)
             seen.add(rows[0]["activity"]["detected"])
+
+        await look()
+        sending = asyncio.create_task(send(settings, events))
+        while not (sending.done() and await caught_up(client)):
+            await look()
         await sending
+        await look()
         assert len(seen) > 1
         await assert_equals_plain_count(client, events)
 
