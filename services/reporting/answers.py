@@ -42,7 +42,7 @@ _BROKER_PATIENCE_S: Final = 1.0
 _MOST_KEPT: Final = 64
 _MOST_PATTERNS: Final = 4
 _LONGER: Final = 4
-_LONGEST: Final = 20
+_LONGEST: Final = 10
 """An edition holds `_LONGER` times as long as its answers took to make, up to `_LONGEST` times `answer_age_s`: many
 different queries while much comes in leave time for everything else.
 """

@@ -162,7 +162,7 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
         settings.service,
         clock=clock,
         silent_after_days=settings.source_silence_days,
-        age_s=20 * settings.answer_age_s,
+        age_s=10 * settings.answer_age_s,
     )
     service.in_background(Silences(quality, service.metrics.registry).run)
     objectives = Objectives(Versions(service.mongo, settings.answer_age_s), answers, load(), targets.read())

@@ -38,10 +38,9 @@ class ReportingSettings(ServiceSettings):
     )
     lost_logs_every_s: float = Field(10.0, gt=0, description="How often to look whether a topic was made anew.")
     answer_age_s: float = Field(
-        0.05,
+        0.1,
         ge=0,
-        description="How long an answer is given again before it is made anew; under load up to twenty times; "
-        "0: never.",
+        description="How long an answer is given again before it is made anew; under load up to ten times; 0: never.",
     )
     reader: str = Field(
         "national",

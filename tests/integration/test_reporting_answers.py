@@ -175,7 +175,7 @@ async def test_while_the_broker_is_asked_again_only_who_asked_first_waits(unit_o
         assert (await service.get()).json()["as_of"] == "2013-06-03T12:00:00Z"
         service.broker.answers.clear()
         service.now += timedelta(minutes=5)
-        await asyncio.sleep(0.3)  # more than twenty times the age, whatever making the answer took
+        await asyncio.sleep(0.15)  # more than ten times the age, whatever making the answer took
         first = asyncio.create_task(service.get())
 
         async def waits() -> bool:
