@@ -237,7 +237,7 @@ class Consumer(BatchConsumer):
         self._table = table
         self._mark = mark
 
-    async def apply(self, events: Sequence[Received[Event]], records: Sequence[Record]) -> None:  # noqa: ARG002
+    async def apply(self, events: Sequence[Received[Event]], records: Sequence[Record]) -> None:  # noqa: ARG002  its inbox tells
         """Hand the events not seen before to their handlers, in one transaction."""
         if not events:
             return

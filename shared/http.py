@@ -97,10 +97,10 @@ def install(app: FastAPI) -> None:
     """Error handlers and tracing."""
     app.add_middleware(_Trace)
     app.add_exception_handler(Problem, _problem)  # type: ignore[arg-type]  # Starlette types them all as Exception
-    app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
-    app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]  # likewise
+    app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]  # likewise
     app.add_exception_handler(StoreError, _store)
-    app.add_exception_handler(NotYet, _not_yet)  # type: ignore[arg-type]
+    app.add_exception_handler(NotYet, _not_yet)  # type: ignore[arg-type]  # likewise
     app.add_exception_handler(Exception, _unexpected)
 
 

@@ -69,7 +69,7 @@ class Vigil:
                 await self._bus.start_anew(number)
             self._hopeless.pop(number, None)
         except (BusError, OSError) as error:
-            log.error("consumer_not_started", topics=topics, error=describe(error))  # noqa: TRY400  no text
+            log.error("consumer_not_started", topics=topics, error=describe(error))  # noqa: TRY400  a traceback may name a youth
             self._hopeless[number] = f"the consumer of {self._names(number)} stalled ({reason}) and did not start anew"
 
     def stuck(self) -> Sequence[str]:

@@ -110,7 +110,7 @@ class Builds:
             await self._end(build, "failed", "it was interrupted; begin again")
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, the live projection goes on, and the asker is told
-            log.error("build_failed", build=build["_id"], error=describe(error))  # noqa: TRY400  no text
+            log.error("build_failed", build=build["_id"], error=describe(error))  # noqa: TRY400  a traceback may name a youth
             await self._end(build, "failed", f"{type(error).__name__}: the service's log says where; begin again")
         else:
             await self._end(build, "done", None)

@@ -315,7 +315,7 @@ class FactsConsumer(BatchConsumer):
             if comes_again(error):
                 raise
             # They are safe among the growths, and events are still to be counted.
-            log.error("facts_not_settled", shards=len(shards), error=describe(error))  # noqa: TRY400  no text
+            log.error("facts_not_settled", shards=len(shards), error=describe(error))  # noqa: TRY400  a traceback may name a youth
             return False
         return True
 

@@ -372,7 +372,7 @@ class Bus:
         except KafkaError as error:
             # One that the client refuses by itself (too large, say) must not hold up all others.
             told = describe(error)
-            log.error("not_publishable", topic=event.topic, id=event.envelope.id, error=told)  # noqa: TRY400  no text
+            log.error("not_publishable", topic=event.topic, id=event.envelope.id, error=told)  # noqa: TRY400  a traceback may name a youth
             refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             refused.set_exception(error)
             return refused

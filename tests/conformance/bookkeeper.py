@@ -109,8 +109,8 @@ def main() -> None:
             await asyncio.sleep(0.02)
 
     async def freeze() -> None:
-        if settings.frozen_by and frozen.exists():  # noqa: ASYNC240
-            frozen.unlink()  # noqa: ASYNC240
+        if settings.frozen_by and frozen.exists():  # noqa: ASYNC240  it is to stand still
+            frozen.unlink()  # noqa: ASYNC240  likewise
             os.kill(os.getpid(), signal.SIGSTOP)
 
     book = Bookkeeper(settings, name=settings.name, midway=wait)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,7 @@ async def test_after_a_clean_stop_nothing_that_was_committed_is_handed_over_agai
     async with Load(settings.kafka_bootstrap, topic) as load:
         for name in ("first", "second", "third"):
             async with running(Bookkeeper(settings, name=name).app):
-                await eventually(lambda name=name: _handed(ledger, name, 250), within_s=30)  # type: ignore[misc]
+                await eventually(partial(_handed, ledger, name, 250), within_s=30)
         await load.more(100)
     async with running(Bookkeeper(settings, name="last").app):
         await ledger.must_be_exact(ids(load.sent))

@@ -239,7 +239,7 @@ class Reporting(Affairs):
     topic = "referral.events"
     marks = False
 
-    def order(self, n: int) -> None:  # noqa: ARG002
+    def order(self, n: int) -> None:  # noqa: ARG002  as the base has it
         return None
 
     async def events(self, n: int) -> Sequence[Envelope]:

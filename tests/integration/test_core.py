@@ -15,8 +15,9 @@ from shared.commands import CommandOf
 from shared.consumer import Received
 from shared.envelope import Envelope
 from shared.events import ContactAttempted
+from shared.events.referral import ContactOutcome
 from shared.journal import waiting
-from shared.mongo import Mongo
+from shared.mongo import Mongo, Session
 from shared.service import Service
 from shared.settings import ServiceSettings
 from shared.unit_of_work import Tx
@@ -26,8 +27,8 @@ from tests.support.probe import consume, eventually, produce, running
 TOPIC = "referral.events"
 
 
-def contact(youth: str, event_id: str, outcome: str = "reached") -> Envelope:
-    data = ContactAttempted(youth_id=youth, on=date(2013, 4, 2), channel="phone", outcome=outcome)  # type: ignore[arg-type]
+def contact(youth: str, event_id: str, outcome: ContactOutcome = "reached") -> Envelope:
+    data = ContactAttempted(youth_id=youth, on=date(2013, 4, 2), channel="phone", outcome=outcome)
     return Envelope(
         id=event_id,
         type=data.TYPE,
@@ -158,13 +159,13 @@ async def test_transactions_that_collide_all_get_through(mongo_url: str, db_name
     await mongo.ensure(["counters"], [])
 
     async def add() -> None:
-        async def work(session: object) -> None:
+        async def work(session: Session) -> None:
             row = await mongo["counters"].find_one({"_id": "n"}, session=session)
             await mongo["counters"].update_one(
                 {"_id": "n"},
                 {"$set": {"value": (row or {"value": 0})["value"] + 1}},
                 upsert=True,
-                session=session,  # type: ignore[arg-type]
+                session=session,
             )
 
         await mongo.transaction(work)

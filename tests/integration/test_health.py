@@ -77,7 +77,7 @@ async def test_a_consumer_that_stands_still_starts_anew_by_itself_and_nothing_is
             consumer = subscriber.consumer  # type: ignore[attr-defined]  # FastStream's base type does not tell
             consumer.pause(*consumer.assignment())
         elif how == "its loop is cancelled":
-            for task in subscriber.tasks:  # type: ignore[attr-defined]
+            for task in subscriber.tasks:  # type: ignore[attr-defined]  # likewise
                 task.cancel()
         else:
             counting.go_on.clear()

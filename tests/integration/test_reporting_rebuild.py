@@ -48,7 +48,7 @@ async def topics(settings: ReportingSettings) -> None:
 
 def service_of(client: httpx.AsyncClient) -> Service:
     """The service behind a client in this process."""
-    service: Service = client._transport.app.state.service  # type: ignore[attr-defined]
+    service: Service = client._transport.app.state.service  # type: ignore[attr-defined]  # httpx has it private
     return service
 
 

@@ -9,6 +9,7 @@ from services.referral import domain
 from services.referral.domain import Attempt, Owner, Platform, UnreachableRule, assign, directory_of
 from services.referral.eligibility import Row
 from shared.events import DropoutDetected, InterviewDone
+from shared.events.referral import Channel, ContactOutcome
 
 DAYS = st.dates(min_value=date(2013, 1, 1), max_value=date(2014, 12, 31))
 CONTRACTS = st.sampled_from(["c1", "c2", "c3"])
@@ -64,8 +65,8 @@ class Case(RuleBasedStateMachine):
         channel=st.sampled_from(["phone", "sms", "letter"]),
         outcome=st.sampled_from(["reached", "no_answer", "message_left", "wrong_details", "declined"]),
     )
-    def contact(self, day: date, channel: str, outcome: str) -> None:
-        attempt = Attempt(day, channel, outcome)  # type: ignore[arg-type]
+    def contact(self, day: date, channel: Channel, outcome: ContactOutcome) -> None:
+        attempt = Attempt(day, channel, outcome)
         self.youth, event = domain.attempt_contact(self.youth, attempt, self.latest, RULE)
         assert (event.on, event.channel, event.outcome) == (day, channel, outcome)
         if outcome in ("reached", "declined"):

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from services.reporting.reading import IGNORED, Gathered, Reading
 from services.reporting.shards import NUMBER_OF_SHARDS, shards_of
 from shared.bus import hash_of_key
 from shared.envelope import Record, to_headers
+from shared.handling import Received
 from tests.property.test_reporting_projection import fact_of, happenings
 from tests.support.oracle import Happened
 from tests.support.reporting import plain_fact
@@ -92,6 +94,10 @@ def record(happened: Happened, offset: int, extra: Sequence[tuple[str, bytes | N
     return Record("t", offset % 3, offset, None, envelope.data, [*headers, *extra])
 
 
+def said(event: Received[Any]) -> PlainFact:
+    return FACTS[type(event.data)](event.data, event.envelope.time, event.envelope.id)
+
+
 ODD = st.sampled_from(
     [
         [("CE_ID", b"another")],
@@ -123,7 +129,7 @@ def test_what_is_read_at_once_is_what_is_read_in_the_general_way(
     good, _refused = consumer._decode(records)
     expected: dict[str, PlainFact] = {}
     for event in good:
-        fact = FACTS[type(event.data)](event.data, event.envelope.time, event.envelope.id)  # type: ignore[index]
+        fact = said(event)
         youth = event.data.subject()
         expected[youth] = join(expected.get(youth, NOTHING), fact)
 
@@ -132,7 +138,7 @@ def test_what_is_read_at_once_is_what_is_read_in_the_general_way(
     slowly, _ = consumer._decode(left)
     found = dict(gathered.youths)
     for event in slowly:
-        fact = FACTS[type(event.data)](event.data, event.envelope.time, event.envelope.id)  # type: ignore[index]
+        fact = said(event)
         news = compact.of_plain(fact)
         youth = event.data.subject()
         found[youth] = compact.join(found[youth], news) if youth in found else news

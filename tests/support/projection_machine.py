@@ -3,9 +3,10 @@
 import json
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -118,7 +119,7 @@ class Projection(RuleBasedStateMachine):
     def events_happen(self, youth: str, days: list[date], hour: int, choices: list[int]) -> None:
         for number, day in enumerate(days):
             following = iter(choices[number:] + choices[:number])
-            self._write(any_event(youth, day, lambda below, numbers=following: next(numbers) % below), hour)  # type: ignore[misc]
+            self._write(any_event(youth, day, partial(_next_below, following)), hour)
 
     @rule(youth=st.sampled_from(YOUTHS), day=DAYS, owners=st.lists(st.integers(0, 5), min_size=2, max_size=3))
     def a_youth_moves_to_and_fro(self, youth: str, day: date, owners: list[int]) -> None:
@@ -284,6 +285,10 @@ class Projection(RuleBasedStateMachine):
         self.world.fold(None)
         self.check_figures()
         self.check_figures(FIRST_DAY + timedelta(days=2), FIRST_DAY + timedelta(days=7))
+
+
+def _next_below(following: Iterator[int], below: int) -> int:
+    return next(following) % below
 
 
 def _older(event: YouthEvent) -> dict[str, Any]:

@@ -92,7 +92,7 @@ async def test_the_whole_file_is_sent_and_its_end_awaited(file: Path) -> None:
 
 
 def test_the_summary_tells_everything() -> None:
-    lines = summary({**COUNTS, "import_id": "i"})  # type: ignore[typeddict-item]
+    lines = summary({**COUNTS, "import_id": "i"})  # type: ignore[typeddict-item]  # counts of any kind
     words = [line.split() for line in lines]
     assert words == [
         ["10", "rows"],

@@ -1,6 +1,7 @@
 import csv
 import io
 from collections.abc import Iterable
+from typing import Literal
 
 import pytest
 
@@ -63,9 +64,9 @@ def test_a_row_has_all_columns_in_order_stripped() -> None:
 @pytest.mark.parametrize("terminator", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
 @pytest.mark.parametrize("bom", ["", "\ufeff"])
-def test_the_usual_dialects_are_read_alike(delimiter: str, terminator: str, quoting: int, bom: str) -> None:
+def test_the_usual_dialects_are_read_alike(delimiter: str, terminator: str, quoting: Literal[0, 1], bom: str) -> None:
     file = io.StringIO()
-    writer = csv.writer(file, delimiter=delimiter, lineterminator=terminator, quoting=quoting)  # type: ignore[arg-type]
+    writer = csv.writer(file, delimiter=delimiter, lineterminator=terminator, quoting=quoting)
     rows = [cells(source_row=str(i), address=f'1 "A"; 2, B\n{i} C') for i in range(3)]
     writer.writerows([COLUMNS, *rows])
     read_rows = read((bom + file.getvalue()).encode())
