@@ -18,6 +18,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from shared.bus.in_step import InStepConsumer
 from shared.bus.log import Log
 from shared.crash_points import Point, Reach, pass_by
 from shared.ending import asked_to_end
@@ -111,6 +112,7 @@ class _Burst:
             while runs:
                 in_hand.append(self._begin(runs))
                 runs = ()
+                await asyncio.sleep(0)  # it is read now, and others have their turn before more is handed out
                 if len(in_hand) < self.ahead:
                     runs = await self._more(consumer)
                 while in_hand and (not runs or len(in_hand) >= self.ahead or in_hand[0].task.done()):
@@ -204,7 +206,7 @@ async def _abandon(in_hand: deque[_Batch]) -> None:
     in_hand.clear()
 
 
-class _JoinsLater(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
+class _JoinsLater(InStepConsumer):
     """Joins its group once it has started: aiokafka's own waits for that, which a dead member can hold up a session."""
 
     def subscribe(self, **subscription: Any) -> None:

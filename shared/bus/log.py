@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.fetch import FetchRequest
 
 from shared.bus.clients import ANSWER_MS, admin_client, to_the_end
+from shared.bus.in_step import InStepConsumer
 from shared.envelope import Record
 from shared.settings import ServiceSettings
 
@@ -20,7 +21,7 @@ def record_of(item: "ConsumerRecord[bytes, bytes]") -> Record:
 
 
 class LogReader:
-    """Reads the log batch by batch, in order per partition."""
+    """Reads the log batch by batch, in order per partition, and its topics in step."""
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
@@ -66,7 +67,7 @@ class Log:
         partitions = await self._partitions(topics)
         if begins is not None:
             partitions = [partition for partition in partitions if (partition.topic, partition.partition) in begins]
-        consumer = AIOKafkaConsumer(
+        consumer = InStepConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
             group_id=None,
             enable_auto_commit=False,
