@@ -7,7 +7,7 @@ answers agree with each other, the broker is asked once however many ask, and a 
 import asyncio
 from calendar import monthrange
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import blake2b
 from time import monotonic
@@ -28,6 +28,7 @@ from services.reporting.months import Numbers
 from services.reporting.queries import IndicatorsQuery
 from services.reporting.readers import NATIONAL, Reader
 from services.reporting.rows import views_of
+from services.reporting.squeezing import Body
 from services.reporting.sums import Delays, Sums, Tallies
 from services.reporting.units import Units, suggestions
 from shared.bus import BusError, Log
@@ -68,7 +69,7 @@ class Answer:
 
     query: IndicatorsQuery
     edition: Edition | None = None
-    body: bytes = b""
+    body: Body = field(default_factory=Body)
     etag: bytes = b""
     rows: bytes = b""
     rows_of: tuple[int, date] | None = None
@@ -178,7 +179,7 @@ class Answers:
         breaks = msgspec.json.encode(self.definitions.breaks(period.first, period.last))
         settled = b'"lapse_days":%d,"breaks":%b,' % (self.lapse_days, breaks)
         rest = b'%b"sources":%b,"rows":%b}' % (settled, edition.sources, answer.rows)
-        answer.body = head + rest
+        answer.body.write(rest, head)
         answer.etag = b'W/"%d-%b"' % (DEFINITION_VERSION, blake2b(rest, digest_size=12).hexdigest().encode())
         answer.edition = edition
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from services.reporting.answers import Answers
 from services.reporting.conditional import respond
 from services.reporting.figures import Level
-from services.reporting.front import PATH, condition, reply
+from services.reporting.front import JSON, PATH, reply
 from services.reporting.queries import CurveQuery, DefinitionsQuery, IndicatorsQuery
 
 
@@ -172,7 +172,7 @@ def router(answers: Answers) -> APIRouter:
     async def indicators(request: Request, query: Annotated[IndicatorsQuery, Query()]) -> Response:
         """Figures by national, académie, département or network, of activity and of cohorts, over a period."""
         answer = await answers(query, request.scope["query_string"])
-        status, headers, body = reply(answer, condition(request.scope["headers"]))
+        status, headers, body = reply(answer.etag, answer.body, request.scope["headers"], JSON)
         response = Response(body, status)
         response.raw_headers = headers
         return response

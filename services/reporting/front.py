@@ -9,12 +9,14 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.reporting.answers import Answer, Answers
+from services.reporting.squeezing import Body, reads_gzip
 from shared.mongo import StoreError
 from shared.problems import Problem
 
-PATH: Final = "/v1/indicators"
-
 Header = tuple[bytes, bytes]
+
+PATH: Final = "/v1/indicators"
+JSON: Final[list[Header]] = [(b"content-type", b"application/json"), (b"cache-control", b"no-cache")]
 
 
 class Front:
@@ -28,7 +30,7 @@ class Front:
         if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "GET":
             answer = self._answers.known(scope["query_string"])
             if answer is not None and await self._renewed(answer):
-                status, headers, body = reply(answer, condition(scope["headers"]))
+                status, headers, body = reply(answer.etag, answer.body, scope["headers"], JSON)
                 await send({"type": "http.response.start", "status": status, "headers": headers})
                 await send({"type": "http.response.body", "body": body})
                 return
@@ -51,13 +53,20 @@ def condition(headers: list[Header]) -> bytes | None:
     return None
 
 
-def reply(answer: Answer, if_none_match: bytes | None) -> tuple[int, list[Header], bytes]:
-    """Status, headers and body: 304 without a body where the caller has the same already."""
-    headers = [(b"etag", answer.etag), (b"cache-control", b"no-cache")]
-    if if_none_match is not None and has(if_none_match, answer.etag):
-        return 304, headers, b""
-    length = b"%d" % len(answer.body)
-    return 200, [(b"content-type", b"application/json"), (b"content-length", length), *headers], answer.body
+def reply(etag: bytes, body: Body, asked: list[Header], described: list[Header]) -> tuple[int, list[Header], bytes]:
+    """Status, headers and body: squeezed for who reads that, 304 without a body for who has the same already.
+
+    `asked` are the request's headers, `described` the further ones of a whole answer.
+    """
+    headers = [(b"etag", etag), (b"vary", b"accept-encoding")]
+    if_none_match = condition(asked)
+    if if_none_match is not None and has(if_none_match, etag):
+        return 304, [*headers, (b"cache-control", b"no-cache")], b""
+    sent = body.plain
+    if reads_gzip(asked) and (squeezed := body.squeezed()) is not None:
+        sent = squeezed
+        headers.append((b"content-encoding", b"gzip"))
+    return 200, [*headers, (b"content-length", b"%d" % len(sent)), *described], sent
 
 
 def has(if_none_match: bytes, etag: bytes) -> bool:

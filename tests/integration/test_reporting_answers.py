@@ -232,6 +232,28 @@ async def test_who_has_the_answer_is_told_so_until_figures_or_lags_are_others(un
         assert len({etag, later.headers["etag"], last.headers["etag"]}) == 3
 
 
+async def test_who_reads_gzip_is_sent_the_same_answer_in_a_fraction_of_the_bytes(unit_of_work: UnitOfWork) -> None:
+    async with reporting(unit_of_work, 0) as service:
+        await service.add(3, 1)
+        for query in ("?by=academie", "?by=academie&view=cohort"):
+            plain = await service.get(query, accept_encoding="identity")
+            asked = await service.get(query, accept_encoding="gzip;q=0.8, br")
+            assert "content-encoding" not in plain.headers
+            assert asked.headers["content-encoding"] == "gzip"
+            assert plain.headers["vary"] == asked.headers["vary"] == "accept-encoding"
+            assert plain.headers["etag"] == asked.headers["etag"]
+            assert {**plain.json(), "as_of": None} == {**asked.json(), "as_of": None}
+            assert 5 * int(asked.headers["content-length"]) < int(plain.headers["content-length"])
+            have = await service.get(query, accept_encoding="gzip", if_none_match=asked.headers["etag"])
+            assert (have.status_code, have.content) == (304, b"")
+            # It is squeezed again as the figures move, whoever asks in between.
+            await service.add(1, int(query.count("&")) + 2)
+            moved = await service.get(query, accept_encoding="gzip")
+            assert moved.headers["content-encoding"] == "gzip"
+            assert moved.json()["rows"] == (await service.get(query, accept_encoding="identity")).json()["rows"]
+            assert moved.json()["rows"] != asked.json()["rows"]
+
+
 async def test_what_cannot_be_asked_is_refused_each_time_and_what_can_no_longer_be_is_too(
     unit_of_work: UnitOfWork,
 ) -> None:

@@ -242,7 +242,7 @@ async def test_figures_are_answered_without_a_lag_while_the_broker_is_away(
     board = Board(unit_of_work.mongo)
     await board.load()
     answers = Answers(board, Log(away), Units(load()), names, definitions=registry(), clock=utc_now, answer_age_s=0)
-    answer = json.loads((await answers(IndicatorsQuery())).body)
+    answer = json.loads((await answers(IndicatorsQuery())).body.plain)
     assert [source["lag"] for source in answer["sources"]] == [None, None, None]
     assert [row["code"] for row in answer["rows"]] == ["FR"]
 

@@ -8,7 +8,7 @@ that may be old, waits. Making is done in short pieces and with rests, so that o
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from time import monotonic
 from typing import Any, Final
@@ -17,8 +17,9 @@ import msgspec
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.reporting.front import condition, has
+from services.reporting.front import Header, reply
 from services.reporting.pages.site import HTML, SECURITY_HEADERS, Asked, Site
+from services.reporting.squeezing import Body
 from shared.mongo import StoreError
 from shared.observability import describe
 from shared.problems import Problem
@@ -39,7 +40,7 @@ _LONGEST_S: Final = 10.0
 _REST: Final = 2.0
 """After a page was made behind its readers, for so many times as long none is."""
 _LONGEST_PIECE_S: Final = 0.001
-_HEADERS: Final = [
+HEADERS: Final[list[Header]] = [
     (b"content-type", HTML.encode()),
     (b"cache-control", b"no-cache"),
     *((name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()),
@@ -52,7 +53,7 @@ class Page:
 
     asked: Asked
     look: Look
-    body: bytes = b""
+    body: Body = field(default_factory=Body)
     etag: bytes = b""
     view: bytes = b""
     state: State = ()
@@ -144,14 +145,15 @@ class Pages:
             if page.fresh_at >= asked_at:
                 return  # made while this one waited
             fresh_at, state = monotonic(), await self._now()
-            if page.state == state and page.body:
+            if page.state == state and page.etag:
                 page.fresh_at = fresh_at
                 return
             state, template, shown = await page.look(state)
             view = blake2b(msgspec.json.encode([template, shown], enc_hook=repr), digest_size=12).digest()
             if view != page.view:
                 body = await self._rendered(template, page.asked, shown)
-                page.body, page.view = body, view
+                page.body.write(body)
+                page.view = view
                 page.etag = b'W/"%b"' % blake2b(body, digest_size=12).hexdigest().encode()
             page.state, page.fresh_at = state, fresh_at
 
@@ -186,7 +188,7 @@ class KeptPages:
         if page is None or not await self._renewed(page):
             await self._app(scope, receive, send)
             return
-        status, headers, body = reply(page, condition(scope["headers"]))
+        status, headers, body = reply(page.etag, page.body, scope["headers"], HEADERS)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -197,10 +199,3 @@ class KeptPages:
         except (Problem, StoreError):
             return False
         return True
-
-
-def reply(page: Page, if_none_match: bytes | None) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Status, headers and body: 304 without a body where the reader has the same already."""
-    if if_none_match is not None and has(if_none_match, page.etag):
-        return 304, [(b"etag", page.etag), (b"cache-control", b"no-cache")], b""
-    return 200, [(b"etag", page.etag), (b"content-length", b"%d" % len(page.body)), *_HEADERS], page.body

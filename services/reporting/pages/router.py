@@ -4,9 +4,9 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from services.reporting.front import condition
+from services.reporting.front import condition, reply
 from services.reporting.pages.figures import FiguresPages
-from services.reporting.pages.kept import Look, Pages, reply
+from services.reporting.pages.kept import HEADERS, Look, Pages
 from services.reporting.pages.periods import FiguresQuery
 from services.reporting.pages.route import PageQuery, asked, page_router
 from services.reporting.pages.site import SECURITY_HEADERS, Site
@@ -21,7 +21,7 @@ def router(site: Site, pages: Pages, figures: FiguresPages) -> APIRouter:
 
     async def shown(request: Request, look: Look) -> Response:
         page = await pages.show(asked(request), look)
-        status, headers, body = reply(page, condition(request.scope["headers"]))
+        status, headers, body = reply(page.etag, page.body, request.scope["headers"], HEADERS)
         response = Response(body, status)
         response.raw_headers = headers
         return response
