@@ -151,7 +151,7 @@ def servers(directory: Path) -> Iterator[Machine]:
     """Apache Kafka and mongod, and in the end nothing that was started."""
     with (
         ApacheKafka(directory / "kafka", port=free_port(), log=directory / "logs" / "kafka.log") as kafka,
-        Mongod(directory / "mongod", port=free_port(), log=directory / "logs" / "mongod.log", cache_gb=1) as mongod,
+        Mongod(directory / "mongod", port=free_port(), log=directory / "logs" / "mongod.log", cache_gb=4) as mongod,
     ):
         machine = Machine(kafka.bootstrap, mongod.url, directory)
         try:

@@ -29,11 +29,10 @@ def limits(machine: Machine, budget: float) -> dict[str, float]:
     for number in range(rounds_in(budget)):
         ours.append(catch_up(data, verify=number == 0))
         raw.append(_raw(data, "own"))
-    rate = median(ours)
     naive = _naive(few)
     return {
-        "projection_vs_naive": rate / naive,
-        "projection_vs_raw": rate / median(raw),
+        "projection_vs_naive": median(ours) / naive,
+        "projection_vs_raw": median(mine / other for mine, other in zip(ours, raw, strict=True)),
         "naive_events_per_s": naive,
         "raw_events_per_s": median(raw),
         "raw_default_events_per_s": _raw(data, "default"),
@@ -49,8 +48,8 @@ def peers(machine: Machine, budget: float) -> tuple[dict[str, float], dict[str, 
         "faust_batches": load.put(machine, "peers-few", int(_FEW * share)),
         "faust": load.put(machine, "peers-fewest", int(_FEWER * share)),
     }
-    rates, missing = {}, {}
-    ours = [catch_up(many)]
+    rates, ratios, missing = {}, {}, {}
+    before = catch_up(many)
     for name in _PEERS:
         if time.monotonic() > until:
             missing[f"projection_vs_{name}"] = "no time was left for it"
@@ -59,11 +58,12 @@ def peers(machine: Machine, budget: float) -> tuple[dict[str, float], dict[str, 
             rates[name] = _peer(name, few.get(name, many))
         except (Unavailable, RuntimeError) as error:
             missing[f"projection_vs_{name}"] = str(error)
-        if name not in few:
-            ours.append(catch_up(many, verify=False))
-    rate = median(ours)
-    told = {f"{name}_events_per_s": peer for name, peer in rates.items()}
-    return told | {f"projection_vs_{name}": rate / peer for name, peer in rates.items()}, missing
+            continue
+        # Machines change their speed within a run: a peer is compared with what was measured right before and after.
+        after = catch_up(many, verify=False) if name not in few else before
+        ratios[f"projection_vs_{name}"] = (before + after) / 2 / rates[name]
+        before = after
+    return {f"{name}_events_per_s": rate for name, rate in rates.items()} | ratios, missing
 
 
 def _raw(data: Load, way: str) -> float:

@@ -5,8 +5,8 @@ there, and out of order within a window, which must change nothing.
 """
 
 import random
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -99,10 +99,13 @@ class Truth:
         np.savez(path, first=self.first, dismissed=self.dismissed, source=self.source, owner=self.owner)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what `save` wrote."""
-        with np.load(path) as arrays:
-            return cls(arrays["first"], arrays["dismissed"], arrays["source"], arrays["owner"])
+    def load(cls, paths: Sequence[Path]) -> Self:
+        """Read what `save` wrote, one after the other."""
+        parts = []
+        for path in paths:
+            with np.load(path) as arrays:
+                parts.append([arrays[each.name] for each in fields(cls)])
+        return cls(*(np.concatenate(same) for same in zip(*parts, strict=True)))
 
 
 class Lives:

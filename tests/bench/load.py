@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,7 @@ class Load:
     world: Machine
     youths: int
     records: int
-    truth_at: Path
+    truths_at: Sequence[Path]
 
     @property
     def topics(self) -> list[str]:
@@ -29,20 +30,33 @@ class Load:
 
     def truth(self) -> Truth:
         """What must be counted."""
-        return Truth.load(self.truth_at)
+        return Truth.load(self.truths_at)
 
 
 def put(
-    machine: Machine, name: str, youths: int, *, order: Order = "lives", long: bool = True, within_s: float = 60.0
+    machine: Machine,
+    name: str,
+    youths: int,
+    *,
+    order: Order = "lives",
+    long: bool = True,
+    processes: int = 1,
+    within_s: float = 60.0,
 ) -> Load:
-    """Make a world of this name, with the lives of so many youths on its log."""
+    """Make a world of this name, with the lives of so many youths on its log, put there by so many at once."""
     world = machine.fresh(name)
     world.topics_ready()
-    truth = machine.directory / f"{name}-truth.npz"
-    length = "long" if long else "short"
-    arguments = [machine.kafka_bootstrap, name, str(youths), str(youths), order, length, str(truth)]
-    told = run(machine, f"{name}-produce", python_of("load"), "tests.bench.produce", arguments, within_s=within_s)
-    return Load(world, youths, int(told["records"]), truth)
+    commands, truths, results = [], [], []
+    for number in range(processes):
+        share = youths // processes + (number < youths % processes)
+        truths.append(machine.directory / f"{name}-{number}-truth.npz")
+        results.append(machine.directory / f"{name}-{number}-produce.json")
+        seed, length = youths + number, "long" if long else "short"
+        arguments = [machine.kafka_bootstrap, name, str(share), str(seed), order, length]
+        command = [python_of("load"), "-m", "tests.bench.produce", *arguments]
+        commands.append([*command, str(truths[-1]), str(results[-1])])
+    machine.run(f"{name}-produce", *commands, within_s=within_s)
+    return Load(world, youths, sum(json.loads(each.read_text())["records"] for each in results), truths)
 
 
 def run(

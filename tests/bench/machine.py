@@ -98,21 +98,25 @@ class Machine:
         self._running.append(process)
         return running
 
-    def run(self, name: str, command: list[str], *, within_s: float, **env: str) -> None:
-        """Run a program of the bench to its end. RuntimeError, with its last lines, when it fails or takes too long."""
-        process = Process(
-            name, command, log=self.directory / "logs" / f"{name}.log", directory=ROOT, environment=dict(env)
-        )
-        process.start()
-        self._running.append(process)
+    def run(self, name: str, *commands: list[str], within_s: float, **env: str) -> None:
+        """Run programs of the bench, side by side, to their end. RuntimeError, with its last lines, when one fails or
+        takes too long.
+        """
+        log = self.directory / "logs" / f"{name}.log"
+        processes = [Process(name, command, log=log, directory=ROOT, environment=dict(env)) for command in commands]
+        for process in processes:
+            process.start()
+            self._running.append(process)
         until = time.monotonic() + within_s
-        while process.running and time.monotonic() < until:
+        while any(process.running for process in processes) and time.monotonic() < until:
             time.sleep(0.02)
-        code = process.returncode
-        process.kill()
-        if code != 0:
-            how = f"did not end within {within_s:.0f} s" if code is None else f"ended with {code}"
-            raise RuntimeError(f"{name} {how}. {process.log_tail()}")
+        codes = [process.returncode for process in processes]
+        for process in processes:
+            process.kill()
+        for process, code in zip(processes, codes, strict=True):
+            if code != 0:
+                how = f"did not end within {within_s:.0f} s" if code is None else f"ended with {code}"
+                raise RuntimeError(f"{name} {how}. {process.log_tail()}")
 
     def topics_ready(self, prefix: str | None = None) -> None:
         """Make the topics of this world (or of another prefix), where they are missing."""
