@@ -90,9 +90,13 @@ class Mongo:
             maxPoolSize=64,
         )
         self.db: Database = self._client[database]
+        self._collections: dict[str, Collection] = {}
 
     def __getitem__(self, collection: str) -> Collection:
-        return self.db[collection]
+        found = self._collections.get(collection)
+        if found is None:  # Motor makes one anew whenever it is asked for, which takes longer than what is made of it
+            found = self._collections[collection] = self.db[collection]
+        return found
 
     async def ping(self) -> None:
         """Raise `StoreError` when no primary answers."""

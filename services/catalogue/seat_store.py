@@ -91,6 +91,11 @@ class Placements:
         rows = self._mongo["placements"].find(query, {"_id": 1}, session=self._session)
         return [row["_id"] async for row in rows.sort([("held_until", 1), ("_id", 1)]).limit(limit)]
 
+    async def with_overdue(self, keys: Sequence[str], before: datetime) -> set[str]:
+        """Those of the sessions that have an unanswered offer held until a moment before `before`."""
+        query = {"state": "held", "session": {"$in": list(keys)}, "held_until": {"$lt": before}}
+        return set(await self._mongo["placements"].distinct("session", query, session=self._session))
+
     async def overdue_in(self, key: str, before: datetime) -> Placement | None:
         """The longest overdue of a session."""
         query = {"state": "held", "session": key, "held_until": {"$lt": before}}

@@ -64,6 +64,9 @@ async def offer(tx: Tx, rules: HoldRules, wanted: Sequence[Wanted]) -> list[Plac
     placements = Placements.within(tx)
     open_offers = await placements.open_offers(youths, offered.sessions)
     free = {key: session.free for key, session in offered.sessions.items()}
+    wishes = Counter(each.key for each in wanted)
+    short = [key for key, places in free.items() if places < wishes[key]]
+    overdue = await placements.with_overdue(short, tx.now - rules.grace) if short else set[str]()
     now = to_millisecond(tx.now)
     made: list[Placement] = []
     outcomes: list[Placement | Problem] = []
@@ -71,7 +74,8 @@ async def offer(tx: Tx, rules: HoldRules, wanted: Sequence[Wanted]) -> list[Plac
         before = open_offers.get((each.youth_id, each.key))
         refusal = _refusal(each, offered, youths, before)
         if refusal is None and free[each.key] < 1:
-            free[each.key] += await _free_overdue(tx, each.key, rules)
+            if each.key in overdue:
+                free[each.key] += await _free_overdue(tx, each.key, rules)
             refusal = None if free[each.key] else _no_free_place(offered.sessions[each.key])
         if refusal is not None:
             outcomes.append(refusal)

@@ -55,7 +55,7 @@ PARTS: Final = {
     "startup": Part(40, ("startup_s",), startup.measure),
     "latency": Part(40, ("latency_p99_ms",), latency.measure),
     "offers": Part(60, ("offers_per_s", "offers_vs_lock"), _elsewhere("offers")),
-    "imports": Part(60, ("import_rows_per_s", "import_vs_naive"), _elsewhere("imports")),
+    "imports": Part(45, ("import_rows_per_s", "import_vs_naive"), _elsewhere("imports")),
     "projection": Part(
         90,
         ("projection_events_per_s", "projection_live_order_events_per_s", "scaling_2x"),

@@ -41,9 +41,14 @@ def put(
     order: Order = "lives",
     long: bool = True,
     processes: int = 1,
+    linger_ms: int = 5,
     within_s: float = 60.0,
 ) -> Load:
-    """Make a world of this name, with the lives of so many youths on its log, put there by so many at once."""
+    """Make a world of this name, with the lives of so many youths on its log.
+
+    `processes` and `linger_ms` say how they are put there, which costs the broker more than any reader: by how many at
+    once, and how long each gathers records for a batch.
+    """
     world = machine.fresh(name)
     world.topics_ready()
     commands, truths, results = [], [], []
@@ -52,7 +57,7 @@ def put(
         truths.append(machine.directory / f"{name}-{number}-truth.npz")
         results.append(machine.directory / f"{name}-{number}-produce.json")
         seed, length = youths + number, "long" if long else "short"
-        arguments = [machine.kafka_bootstrap, name, str(share), str(seed), order, length]
+        arguments = [machine.kafka_bootstrap, name, str(share), str(seed), order, length, str(linger_ms)]
         command = [python_of("load"), "-m", "tests.bench.produce", *arguments]
         commands.append([*command, str(truths[-1]), str(results[-1])])
     machine.run(f"{name}-produce", *commands, within_s=within_s)

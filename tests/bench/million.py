@@ -26,7 +26,7 @@ def measure(machine: Machine, budget: float) -> dict[str, float]:
     """Memory, and then queries of the same process while nothing comes in, and while something does."""
     youths = int(_YOUTHS * min(1.0, budget / 200))
     began = time.monotonic()
-    data = load.put(machine, "million", youths, long=False, processes=2, within_s=budget * 0.65)
+    data = load.put(machine, "million", youths, long=False, processes=2, linger_ms=100, within_s=budget * 0.5)
     left = budget - (time.monotonic() - began) - 65
     with caught_up(data, within_s=max(left, 30.0)) as (running, rate):
         rss_mb = running.peak_rss_mb()

@@ -29,14 +29,15 @@ from shared.clock import event_id, utc_now
 from shared.envelope import Envelope
 from shared.events import InterviewDone, PlacementOffered
 from shared.settings import ServiceSettings
-from tests.bench.machine import PARTITIONS, ROOT, Machine
+from tests.bench.machine import PARTITIONS, ROOT, Machine, median
 
 _CLIENTS: Final = 50
 _SOLUTIONS: Final = 100
-_WARM_UP: Final = 200
-_LEAST: Final = 1_000
-_MOST: Final = 4_000
-_PER_S: Final = 80  # offers wanted, of each second of budget
+_WARM_UP: Final = 50
+_ROUNDS: Final = 3
+_LEAST: Final = 300
+_MOST: Final = 1_500
+_PER_S: Final = 12  # offers wanted in each round, of each second of budget
 _PATIENCE_S: Final = 60.0
 _MADE: Final = 201
 _REFUSED: Final = 409
@@ -49,15 +50,21 @@ def measure(machine: Machine, budget: float) -> dict[str, float]:
         AssertionError: a solution gave more or fewer places than it has, or the events are not those of the offers.
     """
     number = int(min(_MOST, max(_LEAST, budget * _PER_S)))
-    ours, simple = machine.fresh("offers"), machine.fresh("offerslocked")
-    running = ours.start("catalogue", seed="false")
-    try:
-        grouped = _offers_per_s(ours, running.url, number)
-    finally:
-        running.stop()
-    with _locked(simple) as url:
-        locked = _offers_per_s(simple, url, number // 2)
-    return {"offers_per_s": grouped, "offers_locked_per_s": locked, "offers_vs_lock": grouped / locked}
+    grouped, locked = [], []
+    for each in range(_ROUNDS):
+        ours, simple = machine.fresh(f"offers{each}"), machine.fresh(f"offerslocked{each}")
+        running = ours.start("catalogue", seed="false")
+        try:
+            grouped.append(_offers_per_s(ours, running.url, number))
+        finally:
+            running.stop()
+        with _locked(simple) as url:
+            locked.append(_offers_per_s(simple, url, number // 2))
+    return {
+        "offers_per_s": median(grouped),
+        "offers_locked_per_s": median(locked),
+        "offers_vs_lock": median(mine / other for mine, other in zip(grouped, locked, strict=True)),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +107,10 @@ def _offers_per_s(machine: Machine, url: str, number: int) -> float:
     chosen = random.Random(number)
     wishes = [_Wish(f"youth-{n}", chosen.randrange(_SOLUTIONS)) for n in range(number)]
     warm_up = [_Wish(f"early-{n}", _SOLUTIONS) for n in range(_WARM_UP)]
-    wanted = Counter(wish.solution for wish in wishes)
-    places = {n: wanted[n] + 5 if n % 2 == 0 else wanted[n] // 2 for n in range(_SOLUTIONS)} | {_SOLUTIONS: _WARM_UP}
+    asked = Counter(wish.solution for wish in wishes)
+    wanted = {n: asked[n] for n in range(_SOLUTIONS)}
+    places = {n: number + 5 if n % 2 == 0 else max(1, number // 2) for n, number in wanted.items()}
+    places[_SOLUTIONS] = _WARM_UP
     _prepare(url, places)
     asyncio.run(_interview(machine, [wish.youth_id for wish in (*warm_up, *wishes)]))
     _until_heard(machine, _WARM_UP + number)

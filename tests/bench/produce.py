@@ -1,6 +1,6 @@
 """Put a load on the log, as fast as the broker takes it; run with the Python of the environment `load`.
 
-produce.py BOOTSTRAP PREFIX YOUTHS SEED lives|time long|short TRUTH RESULT
+produce.py BOOTSTRAP PREFIX YOUTHS SEED lives|time long|short LINGER_MS TRUTH RESULT
 """
 
 import importlib
@@ -15,13 +15,13 @@ from tests.bench.events import TOPICS, Lives
 
 def main() -> None:
     """TRUTH (.npz) gets what must be counted, RESULT (JSON) how many records there are."""
-    bootstrap, prefix, youths, seed, order, length, truth, result = sys.argv[1:]
+    bootstrap, prefix, youths, seed, order, length, linger_ms, truth, result = sys.argv[1:]
     kafka: Any = importlib.import_module("confluent_kafka")
     producer = kafka.Producer(
         {
             "bootstrap.servers": bootstrap,
             "partitioner": "murmur2_random",  # as our own producer's
-            "linger.ms": 5,
+            "linger.ms": int(linger_ms),
             "batch.size": 262_144,
             "queue.buffering.max.messages": 500_000,
             "queue.buffering.max.kbytes": 500_000,
