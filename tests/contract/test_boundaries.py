@@ -27,7 +27,13 @@ IDENTITY = {
 ONE_MODULE = {
     "motor": {"shared/mongo.py"},
     "faststream": {"shared/bus/connection.py"},
-    "aiokafka": {"shared/bus/clients.py", "shared/bus/connection.py", "shared/bus/log.py", "shared/bus/topics.py"},
+    "aiokafka": {
+        "shared/bus/clients.py",
+        "shared/bus/connection.py",
+        "shared/bus/in_step.py",
+        "shared/bus/log.py",
+        "shared/bus/topics.py",
+    },
 }
 
 
