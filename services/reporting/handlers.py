@@ -25,6 +25,7 @@ from services.reporting.generations import Entry, Generation
 from services.reporting.memory import Memory
 from services.reporting.projection import Leaf, ToFact
 from services.reporting.quality.notes import Note, Notes
+from services.reporting.quiet import nobody_waits
 from services.reporting.reading import IGNORED, Gathered, Reading
 from services.reporting.shards import shards_of
 from shared.clock import random_id
@@ -50,7 +51,6 @@ _YOUTHS_AT_A_TIME = 500
 _YOUTHS_AT_ONCE = 2_000  # of those settled because there are too many
 _YOUTHS_BETWEEN = 200  # of those settled in between, when events want to be shown soon
 _FEW_RECORDS = 1_000
-_SHORT_TURN_S = 0.001
 _SHORTEST_REST_S = 0.01
 _NOT_KNOWN: Final = row_of(Fact(), 0)
 
@@ -288,18 +288,15 @@ class FactsConsumer(BatchConsumer):
         return known
 
     async def keep_settled(self, every_s: float) -> None:
-        """Settle what is fresh, whenever nothing much came in for so long and nobody waits; for as long as the service
-        runs.
-
-        It rests as long as it works: events that are to be shown soon come in between. What is not settled is safe as
-        it is, so readers come first.
+        """For as long as the service runs, settle what is fresh whenever nothing much came in for so long and nobody
+        waits. It rests as long as it works; what is not settled yet is safe as it is.
         """
         while True:
             self._busy = False
             await asyncio.sleep(every_s)
             while not self._busy:
                 began = perf_counter()
-                if await _nobody_waits() and not await self.settle_some():
+                if await nobody_waits() and not await self.settle_some():
                     break
                 await asyncio.sleep(max(perf_counter() - began, _SHORTEST_REST_S))
 
@@ -363,13 +360,6 @@ class FactsConsumer(BatchConsumer):
             number = self._leaves.setdefault(compact.leaf_of(fact), len(self._leaves))
             self._numbers[owner] = number
         return number
-
-
-async def _nobody_waits() -> bool:
-    """Whether the loop has little else to do: all that is ready has its turn before this goes on."""
-    began = perf_counter()
-    await asyncio.sleep(0)
-    return perf_counter() - began < _SHORT_TURN_S
 
 
 def _add(batches: _Batches, mine: _Batches) -> None:
