@@ -154,6 +154,21 @@ class Process:
         if self.running and self.pid is not None:
             os.killpg(self.pid, number)
 
+    def freeze(self, *, deadline: float = 10.0) -> None:
+        """Stop the child and all it started (SIGSTOP) until SIGCONT; returns when the child stands still.
+
+        A signal to stop takes effect when a thread of the child is next scheduled, on a busy machine tens of
+        milliseconds later, and the child answers until then. LocalBackendError after `deadline` seconds.
+        """
+        self.signal_group(signal.SIGSTOP)
+        until = time.monotonic() + deadline
+        while self.running and self.pid is not None:
+            if os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG) is not None:
+                return
+            if time.monotonic() > until:
+                raise LocalBackendError(f"{self.name} did not stand still within {deadline:g} s. {self.log_tail()}")
+            time.sleep(0.001)
+
     def log_tail(self) -> str:
         """The last lines of the log, with its path, for an error message."""
         try:

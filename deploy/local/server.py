@@ -64,8 +64,8 @@ class LocalServer(ABC):
         self._forget()
 
     def pause(self) -> None:
-        """Freeze the server (SIGSTOP): connections stay open and nothing answers, until `resume`."""
-        self.process.signal_group(signal.SIGSTOP)
+        """Freeze the server (SIGSTOP): connections stay open and nothing answers from now on, until `resume`."""
+        self.process.freeze()
 
     def resume(self) -> None:
         """Let a paused server go on (SIGCONT)."""

@@ -63,7 +63,7 @@ class Injector:
             self._note(fault)
             match fault.what:
                 case Fault.PAUSE:
-                    replica.process.signal_group(signal.SIGSTOP)
+                    replica.process.freeze()
                     await asyncio.sleep(fault.lasts)
                     replica.process.signal_group(signal.SIGCONT)
                     return

@@ -106,7 +106,7 @@ class Replica:
 
     def pause(self) -> None:
         """SIGSTOP."""
-        self.process.signal_group(signal.SIGSTOP)
+        self.process.freeze()
 
     def resume(self) -> None:
         """SIGCONT."""

@@ -275,6 +275,22 @@ def test_a_paused_server_answers_nothing_until_it_is_resumed(tmp_path: Path) -> 
         assert documents(mongod.url) == []
 
 
+def test_a_frozen_child_stands_still_with_all_its_threads_from_then_on(tmp_path: Path) -> None:
+    busy = "import threading\nfor _ in range(6): threading.Thread(target=exec, args=('while True: pass',)).start()"
+    with Process("busy", [sys.executable, "-c", busy], log=tmp_path / "log") as child:
+        tasks = Path(f"/proc/{child.pid}/task")
+        child.wait_until(lambda: len(list(tasks.iterdir())) == 7, deadline=10)
+        for _ in range(5):
+            child.freeze()
+            assert {_state(task) for task in tasks.iterdir()} == {"T"}
+            child.signal_group(signal.SIGCONT)
+        child.kill()
+
+
+def _state(task: Path) -> str:
+    return (task / "stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+
+
 # which backends a session uses
 
 

@@ -63,7 +63,8 @@ async def ask(client: httpx.AsyncClient, **parameters: str) -> dict[str, Any]:
 async def caught_up(client: httpx.AsyncClient, *, last: Sequence[str] = TOPICS) -> bool:
     sources = (await ask(client))["sources"]
     assert [source["topic"] for source in sources] == list(TOPICS)
-    assert all(source["lag"] >= 0 for source in sources)
+    # None: the broker did not say in time how far its log goes, which a busy machine brings about.
+    assert all(source["lag"] is None or source["lag"] >= 0 for source in sources)
     return all(source["lag"] == 0 and source["last_event_time"] for source in sources if source["topic"] in last)
 
 

@@ -268,7 +268,7 @@ def test_everything_ends_together_and_comes_back_with_its_data(campaign: Path, t
     with foquale.start_up() as up:  # the broker has lost its log: the journals come again, and change nothing
         children = up.wait_until_ready()
         foquale.wait_for_detected(accepted)
-        _wait(lambda: not any(s["lag"] for s in foquale.get("REPORTING", "/v1/indicators")["sources"]), "no lag")
+        _wait(lambda: all(s["lag"] == 0 for s in foquale.get("REPORTING", "/v1/indicators")["sources"]), "no lag")
         assert foquale.detected() == accepted
         again = foquale.run("import", str(campaign / "siei-2013-03.csv"))
         assert "accepted          0" in again.stdout
