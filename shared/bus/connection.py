@@ -67,13 +67,14 @@ class _Deals(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
 
 _Raw: TypeAlias = "ConsumerRecord[bytes, bytes]"
+_Runs: TypeAlias = Sequence[Sequence[_Raw]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
     """Records in hand, partition by partition: the deal they were read in, and the task that makes them durable."""
 
-    runs: Sequence[Sequence[_Raw]]
+    runs: _Runs
     deal: int | None
     task: "asyncio.Task[None]"
 
@@ -104,33 +105,34 @@ class _Burst:
     ahead: int
     reach: Reach
 
-    async def run(self, consumer: AIOKafkaConsumer, raw: Sequence[_Raw]) -> None:
-        """Work off these records, and what can be read meanwhile."""
+    async def run(self, consumer: "_Consumer", raw: Sequence[_Raw]) -> None:
+        """Work off these records, which the consumer handed out last, and what can be read meanwhile."""
         in_hand: deque[_Batch] = deque()
-        runs: Sequence[Sequence[_Raw]] = [list(run) for _, run in groupby(raw, attrgetter("topic", "partition"))]
+        runs: _Runs = [list(run) for _, run in groupby(raw, attrgetter("topic", "partition"))]
+        deal = consumer.deal
         try:
             while runs:
-                in_hand.append(self._begin(runs))
+                in_hand.append(self._begin(runs, deal))
                 runs = ()
                 await asyncio.sleep(0)  # it is read now, and others have their turn before more is handed out
                 if len(in_hand) < self.ahead:
-                    runs = await self._more(consumer)
+                    runs, deal = await self._more(consumer), consumer.deal
                 while in_hand and (not runs or len(in_hand) >= self.ahead or in_hand[0].task.done()):
                     if not await self._settle(consumer, in_hand):
                         return
                     if not runs and self.ahead > 1:
-                        runs = await self._more(consumer)
+                        runs, deal = await self._more(consumer), consumer.deal
         finally:
             self.progress.in_hand_since = None
             await _abandon(in_hand)
 
-    def _begin(self, runs: Sequence[Sequence[_Raw]]) -> _Batch:
+    def _begin(self, runs: _Runs, deal: int | None) -> _Batch:
         self.progress.in_hand_since = self.progress.in_hand_since or time.monotonic()
         # A record as aiokafka has it is a record as we have it: no copy.
         task = asyncio.ensure_future(self.on_batch(cast("Sequence[Record]", list(chain.from_iterable(runs)))))
-        return _Batch(runs, self.deals.held, task)
+        return _Batch(runs, deal, task)
 
-    async def _more(self, consumer: AIOKafkaConsumer) -> Sequence[Sequence[_Raw]]:
+    async def _more(self, consumer: "_Consumer") -> _Runs:
         """What can be read without waiting."""
         if self.progress.ending:
             return ()
@@ -140,7 +142,7 @@ class _Burst:
             return ()  # who waits for more meets it again
         return list(found.values())
 
-    async def _settle(self, consumer: AIOKafkaConsumer, in_hand: deque[_Batch]) -> bool:
+    async def _settle(self, consumer: "_Consumer", in_hand: deque[_Batch]) -> bool:
         """Wait for the oldest batch, and commit it with those after it that are done as well.
 
         False when it failed, and with it all that are in hand.
@@ -175,7 +177,7 @@ class _Burst:
         self.reach(Point.BATCH_COMMITTED)
         return True
 
-    async def _failed(self, consumer: AIOKafkaConsumer, in_hand: deque[_Batch], error: BaseException) -> None:
+    async def _failed(self, consumer: "_Consumer", in_hand: deque[_Batch], error: BaseException) -> None:
         """Let go of all that is in hand, pause, and go back to the first record of each partition."""
         batches = list(in_hand)
         await _abandon(in_hand)
@@ -206,15 +208,26 @@ async def _abandon(in_hand: deque[_Batch]) -> None:
     in_hand.clear()
 
 
-class _JoinsLater(InStepConsumer):
-    """Joins its group once it has started: aiokafka's own waits for that, which a dead member can hold up a session."""
+class _Consumer(InStepConsumer):
+    """Joins its group once it has started: aiokafka's own waits for that, which a dead member can hold up a session.
 
-    def subscribe(self, **subscription: Any) -> None:
-        self._join = partial(super().subscribe, **subscription)
+    `deal` is the one in which it read what it handed out last. Until that is begun there may be another.
+    """
+
+    deal: int | None = None
+
+    def subscribe(self, *, listener: _Deals, **subscription: Any) -> None:
+        self._deals = listener
+        self._join = partial(super().subscribe, listener=listener, **subscription)
 
     async def start(self) -> None:
         await super().start()
         self._join()
+
+    async def getmany(self, *partitions: TopicPartition, **how: Any) -> dict[TopicPartition, list[_Raw]]:
+        found = await super().getmany(*partitions, **how)
+        self.deal = self._deals.held
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +290,7 @@ class Bus:
         burst = _Burst(progress, deals, on_batch, self._settings.batch_records, ahead, self._reach)
 
         async def consume(message: KafkaMessage) -> None:
-            await burst.run(cast("AIOKafkaConsumer", message.consumer), message.raw_message)
+            await burst.run(cast("_Consumer", message.consumer), message.raw_message)
 
         subscriber(consume)
 
@@ -286,7 +299,7 @@ class Bus:
         await self.log.topics()  # or FastStream would leave the producer behind that it could not connect
         try:
             builder = cast("partial[AIOKafkaConsumer]", await self._broker.connect())
-            self._broker.config.broker_config.builder = partial(_JoinsLater, **builder.keywords)
+            self._broker.config.broker_config.builder = partial(_Consumer, **builder.keywords)
             for subscriber in self._broker.subscribers:
                 await subscriber.start()
         except BaseException:
