@@ -1,7 +1,8 @@
 """The answer to a query, ready to be sent: figures out of memory, the units it lists, and how fresh they are.
 
-Everything is answered from an *edition*: figures, positions and lags of one moment, which hold for `answer_age_s`. So
-answers agree with each other, the broker is asked once however many ask, and a query that comes again costs nothing.
+Everything is answered from an *edition*: the figures of one moment, which hold for `answer_age_s`, or less where there
+is news. So answers agree with each other, and a query that comes again costs nothing. How fresh they are is told as of
+`answer_age_s` ago at most, and never fresher than they are: the broker is asked once however many ask.
 """
 
 import asyncio
@@ -48,6 +49,8 @@ _LONGEST: Final = 10
 different queries while much comes in leave time for everything else.
 """
 
+_SOONER: Final = 0.25
+"""Of `answer_age_s`, how long an edition holds at least when there is news."""
 _REST: Final = 1.0
 """After an answer was made behind its readers, for so many times as long none is."""
 
@@ -61,6 +64,14 @@ class Edition:
     as_of: datetime
     figures: Figures
     sources: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """How fresh the figures were, as it is sent, at this moment (monotonic)."""
+
+    at: float
+    told: bytes
 
 
 @dataclass(slots=True, eq=False)
@@ -121,6 +132,7 @@ class Answers:
         self._making_s = 0.0  # what the edition's answers took so far
         self._editing = asyncio.Lock()
         self._behind = asyncio.Lock()
+        self._sources: _Sources | None = None
         self._broker_away_until = 0.0
         self._kept: dict[bytes, Answer] = {}
 
@@ -193,7 +205,8 @@ class Answers:
         return edition
 
     def _holds(self, edition: Edition) -> bool:
-        age_s = min(max(self._age_s, self._making_s * _LONGER), self._age_s * _LONGEST)
+        shortest_s = self._age_s * _SOONER if self._board.has_news else self._age_s
+        age_s = min(max(shortest_s, self._making_s * _LONGER), self._age_s * _LONGEST)
         return edition.moves == self._board.moves and monotonic() < edition.began + age_s
 
     async def _next_edition(self) -> Edition:
@@ -207,13 +220,16 @@ class Answers:
             return edition
 
     async def _edit(self) -> Edition:
-        began, as_of = monotonic(), self._clock()
+        began = monotonic()
         figures = await self._board.figures()
+        sources = self._sources
+        if sources is None or began >= sources.at + self._age_s:
+            self._board.settle()
+            ends = await self._ends()  # asked after the figures, so that no lag is less than nothing
+            told = msgspec.json.encode(freshness.sources(self._topics, figures.positions, ends))
+            sources = self._sources = _Sources(began, told)
         self._board.settle()
-        moves = self._board.moves
-        ends = await self._ends()  # asked after the figures, so that no lag is less than nothing
-        sources = freshness.sources(self._topics, figures.positions, ends)
-        return Edition(began, moves, as_of, figures, msgspec.json.encode(sources))
+        return Edition(began, self._board.moves, self._clock(), figures, sources.told)
 
     async def _ends(self) -> Mapping[Partition, int] | None:
         if monotonic() < self._broker_away_until:

@@ -164,6 +164,11 @@ class Board:
                         break
                     self.take(change["fullDocument"])
 
+    @property
+    def has_news(self) -> bool:
+        """Whether changes wait to be added."""
+        return bool(self._waiting)
+
     def take(self, change: Document) -> None:
         """Note a change of the stream. `Missed` when one before it has not come."""
         slot, number = change["slot"], change["n"]

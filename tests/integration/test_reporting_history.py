@@ -117,7 +117,7 @@ async def test_a_difference_names_the_figures_then_and_now_and_only_events_recor
         assert (event["youth_id"], event["type"]) == (happened.event.youth_id, happened.event.TYPE)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_behind_every_figure_are_as_many_youths_as_it_says_each_with_his_events(
     client: httpx.AsyncClient, events: list[Happened]
 ) -> None:
