@@ -40,7 +40,8 @@ class ReportingSettings(ServiceSettings):
     answer_age_s: float = Field(
         0.1,
         ge=0,
-        description="How long an answer is given again before it is made anew; under load up to ten times; 0: never.",
+        description="How long an answer is given again before it is made anew: a quarter of it where there is news, "
+        "under load up to ten times; 0: never.",
     )
     reader: str = Field(
         "national",

@@ -5,7 +5,8 @@
 PATHS is a JSON list; each reader goes through it in an order of its own. They say that they read gzip, as browsers and
 HTTP clients do.
 
-With `ETAGS=1` in the environment a reader asks as a browser does, with the ETag of the answer it had.
+With `ETAGS=1` in the environment a reader asks as a browser does, with the ETag of the answer it had. With `EACH_S=0.1`
+it asks so often, by a clock of its own, and what it waits counts from when it wanted to ask.
 """
 
 import asyncio
@@ -27,7 +28,8 @@ _READS: Final = "Accept-Encoding: gzip"
 class Reader(asyncio.Protocol):
     """One connection; `seconds` gets how long each answer took. Answers need a Content-Length, or be 304."""
 
-    def __init__(self, host: str, paths: list[str], *, etags: bool) -> None:
+    def __init__(self, host: str, paths: list[str], *, etags: bool, each_s: float = 0.0, phase: float = 0.0) -> None:
+        """`each_s`: how often it asks, 0 is again and again; `phase`: when in that time, from 0 to 1."""
         self.seconds: list[float] = []
         self.statuses: dict[int, int] = {}
         self._host = host
@@ -35,11 +37,12 @@ class Reader(asyncio.Protocol):
         self._etags: dict[str, bytes] | None = {} if etags else None
         self._number = 0
         self._buffer = b""
-        self._asked = 0.0
+        self._each_s = each_s
+        self._wanted = time.perf_counter() + each_s * phase
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
-        self._ask()
+        self._ask_in_time()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -51,13 +54,14 @@ class Reader(asyncio.Protocol):
         length = 0 if status == 304 else int(head.split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0])
         if len(self._buffer) < end + 4 + length:
             return
-        self.seconds.append(time.perf_counter() - self._asked)
+        self.seconds.append(time.perf_counter() - self._wanted)
         self.statuses[status] = self.statuses.get(status, 0) + 1
         if self._etags is not None and b"\r\netag: " in head:
             at = head.index(b"\r\netag: ") + 8
             self._etags[self._path] = self._buffer[at:end].split(b"\r\n", 1)[0]
         self._buffer = b""
-        self._ask()
+        self._wanted = self._wanted + self._each_s if self._each_s else time.perf_counter()
+        self._ask_in_time()
 
     def forget(self) -> None:
         """Begin to count anew."""
@@ -68,12 +72,20 @@ class Reader(asyncio.Protocol):
         """End."""
         self._transport.abort()
 
+    def _ask_in_time(self) -> None:
+        left = self._wanted - time.perf_counter()
+        if left > 0:
+            asyncio.get_running_loop().call_later(left, self._ask)
+        else:
+            self._ask()
+
     def _ask(self) -> None:
+        if self._transport.is_closing():
+            return
         self._path = self._paths[self._number % len(self._paths)]
         self._number += 1
         known = self._etags.get(self._path) if self._etags is not None else None
         tag = b"If-None-Match: %b\r\n" % known if known else b""
-        self._asked = time.perf_counter()
         self._transport.write(
             f"GET {self._path} HTTP/1.1\r\nHost: {self._host}\r\n{_READS}\r\n".encode() + tag + b"\r\n"
         )
@@ -92,7 +104,8 @@ async def main() -> dict[str, Any]:
     made = []
     for _ in range(int(readers)):
         own = rng.sample(all_paths, len(all_paths))
-        reader = Reader(host, own, etags=os.environ.get("ETAGS") == "1")
+        each_s = float(os.environ.get("EACH_S", "0"))
+        reader = Reader(host, own, etags=os.environ.get("ETAGS") == "1", each_s=each_s, phase=rng.random())
         await loop.create_connection(partial(_same, reader), host, int(port))
         made.append(reader)
     await asyncio.sleep(_WARM_UP_S)

@@ -156,6 +156,22 @@ async def test_within_its_age_all_answers_are_of_the_same_moment_and_the_broker_
         assert service.broker.asked == asked == 1
 
 
+async def test_news_is_shown_within_a_quarter_of_the_age_and_never_as_fresher_than_it_is(
+    unit_of_work: UnitOfWork,
+) -> None:
+    async with reporting(unit_of_work, 24) as service:
+        await service.add(2, 1)
+        assert await service.detected() == 2
+        await service.add(3, 2)
+
+        async def is_shown() -> bool:
+            return await service.detected() == 5
+
+        await eventually(is_shown, within_s=15)
+        # The broker was not asked again: how fresh the figures are is told as it was before the news.
+        assert (service.broker.asked, (await service.get()).json()["sources"][0]["lag"]) == (1, 9)
+
+
 async def test_past_its_age_an_answer_is_made_anew_and_those_who_ask_at_once_share_it(unit_of_work: UnitOfWork) -> None:
     async with reporting(unit_of_work, 0) as service:
         await service.add(2, 1)
@@ -168,6 +184,30 @@ async def test_past_its_age_an_answer_is_made_anew_and_those_who_ask_at_once_sha
         assert {answer.json()["as_of"] for answer in answers} == {"2013-06-03T12:05:00Z"}
         assert {answer.json()["sources"][0]["lag"] for answer in answers} == {8}
         assert service.broker.asked - asked <= 2
+
+
+async def test_situations_lapse_as_days_go_by_though_nothing_comes_in(unit_of_work: UnitOfWork) -> None:
+    detected_on = date(2013, 2, 1)
+    verified_after = {10: 3, 60: 2}  # days: youths
+    counted: Counted = Counter({(LEAVES[1], detected_on, measure): 5 for measure in ("detected", "cohort:reached")})
+    counted.update(
+        {
+            (LEAVES[1], detected_on, f"delay:detected_to_verified:{days}"): youths
+            for days, youths in verified_after.items()
+        }
+    )
+    await write(unit_of_work, 0, counted)
+    async with reporting(unit_of_work, 0) as service:
+        etags = set()
+        for days_on, lapsed in ((90, 0), (100, 0), (101, 3), (150, 3), (151, 5)):
+            service.now = datetime(2013, 2, 1, 12, tzinfo=UTC) + timedelta(days=days_on)
+            for query in ("?view=cohort", "?view=cohort&by=academie"):
+                answer = await service.get(query)
+                cohort = answer.json()["rows"][0]["cohort"]
+                told = cohort["size"], cohort["not_known"], cohort["lapsed"], cohort["unknown"]
+                assert told == (5, 0, lapsed, lapsed), (days_on, query)
+            etags.add(answer.headers["etag"])
+        assert len(etags) == 3
 
 
 async def test_while_the_broker_is_asked_again_only_who_asked_first_waits(unit_of_work: UnitOfWork) -> None:

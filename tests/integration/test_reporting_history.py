@@ -1,5 +1,6 @@
 """Figures as they were known, what made them others, who is behind them: asked of a log, held to a plain count."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from services.reporting.figures import LEVELS
 from services.reporting.history.asked import indicators_of
 from services.reporting.settings import ReportingSettings
 from shared.bus import ensure_topics
+from shared.mongo import Mongo
 from tests.backends import Kafka
 from tests.support import oracle
 from tests.support.lives import population
@@ -156,6 +158,28 @@ def _figure(row: dict[str, Any], view: str, indicator: str) -> int:
         found = row["cohort"][indicator]
     assert isinstance(found, int)
     return found
+
+
+async def test_two_replicas_that_are_asked_for_the_same_day_at_once_say_the_same_and_keep_it_once(
+    client: httpx.AsyncClient, settings: ReportingSettings, events: list[Happened]
+) -> None:
+    day = date(2013, 3, 10)
+    asked = {"by": "national,academie", "as_of": day.isoformat(), **YEAR}
+    async with running(app(settings)) as other:
+        await eventually(lambda: caught_up(other), within_s=30)
+        bodies = await asyncio.gather(*(ask(one, **asked) for one in (client, other, client, other)))
+    expected = oracle.indicators(known(events, day), date(2013, 1, 1), date(2013, 12, 31), day - timedelta(days=90))
+    assert bodies[0]["rows"][0]["activity"]["detected"] == expected["national", "FR"]["activity"]["detected"] > 0
+    assert all(body["rows"] == bodies[0]["rows"] for body in bodies)
+    mongo = Mongo(settings.mongo_url, settings.database)
+    try:
+        kept = await mongo["readings"].find({}).to_list(None)
+        assert [row["_id"] for row in kept] == [day.isoformat()]
+        pieces = await mongo["reading_pieces"].find({}).sort("n", 1).to_list(None)
+        version = f"{day}|{kept[0]['version']}"
+        assert [(piece["reading"], piece["n"]) for piece in pieces] == [(version, n) for n in range(kept[0]["pieces"])]
+    finally:
+        await mongo.close()
 
 
 async def test_pages_of_youths_hold_each_of_them_once_in_the_order_of_days(client: httpx.AsyncClient) -> None:

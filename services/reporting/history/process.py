@@ -30,6 +30,8 @@ class LogProcess:
         async with self._turn:
             self._stay()
             try:
+                if self._process is not None and self._process.returncode is not None:
+                    await self.close()  # it has ended while nobody waited for it, so nothing is lost
                 process = self._process or await self._start()
                 result = await _ask(process, encode(job))
             except BaseException as error:
