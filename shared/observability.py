@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -72,6 +73,9 @@ def _describe_error(_logger: object, _method: str, entry: EventDict) -> EventDic
     return entry
 
 
+_ANSWER_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
 class Metrics:
     """A service's metrics in a registry of their own, so that two services in one process do not mix."""
 
@@ -91,6 +95,14 @@ class Metrics:
             ["service"],
             registry=self.registry,
         ).labels(**labels)
+        answers = Histogram(
+            "foquale_answer_seconds",
+            "Time from a request to the beginning of its answer, by class of status",
+            ["service", "status"],
+            buckets=_ANSWER_SECONDS,
+            registry=self.registry,
+        )
+        self._answers = [answers.labels(service=service, status=f"{digit}xx") for digit in range(1, 6)]
         self.outbox_pending = Gauge(
             "foquale_outbox_pending", "Events written but not yet published", ["service"], registry=self.registry
         ).labels(**labels)
@@ -136,6 +148,10 @@ class Metrics:
         labels = {"service": self._service, "topics": ",".join(topics)}
         self._lag.labels(**labels).set(lag)
         self._staleness.labels(**labels).set(staleness_s)
+
+    def answered(self, status: int, seconds: float) -> None:
+        """A request was answered with this status, and the answer began after so long."""
+        self._answers[min(max(status // 100, 1), 5) - 1].observe(seconds)
 
     def alarm(self, reason: str, *, on: bool) -> None:
         """Whether reading has stopped for this reason."""

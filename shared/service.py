@@ -29,6 +29,7 @@ from shared.observability import Metrics, configure_logging, describe
 from shared.outbox import Relay
 from shared.readability import Readability
 from shared.settings import ServiceSettings
+from shared.timing import Timed
 from shared.unit_of_work import OUTBOX_INDEXES, UNPUBLISHED, UnitOfWork
 from shared.vigil import Vigil
 
@@ -254,15 +255,15 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
     configure_logging(settings.log_level, as_json=settings.log_json)
     # uvicorn raises the signal again once all is stopped, and a process that ended as it was told to would look killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    service: Service | None = getattr(app.state, "service", None)
     config = uvicorn.Config(
-        app,
+        app if service is None else Timed(app, service.metrics),
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=int(settings.graceful_timeout_s),
     )
-    service: Service | None = getattr(app.state, "service", None)
     server = _Server(config, asyncio.Event() if service is None else service.ending)
     with suppress(KeyboardInterrupt):
         server.run()

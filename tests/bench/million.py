@@ -1,12 +1,15 @@
 """A million youths: how much memory reporting holds once it has applied them, and how it answers fifty readers then."""
 
 import json
+import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
 from pymongo import MongoClient
 
 from deploy.local import Process, free_port
@@ -21,11 +24,11 @@ from tests.bench.projection import caught_up
 
 _YOUTHS: Final = 1_000_000
 _READERS: Final = 50
-_EACH_S: Final = 0.05
+_AT_EASE: Final = {"EACH_S": "0.05"}
 _MOVING_PER_S: Final = 500
 _ROUNDS: Final = 3
 _SETTLING_S: Final = 30.0
-_MEASUREMENTS: Final = 2 * _ROUNDS + 6
+_MEASUREMENTS: Final = 2 * _ROUNDS + 9
 _SECONDS_AROUND: Final = 2.0
 """What each takes beside the seconds in which it measures: readers start, and warm up."""
 _ASKING_S: Final = _MEASUREMENTS * (1.0 + _SECONDS_AROUND)
@@ -67,15 +70,19 @@ def _queries(machine: Machine, running: Running, data: Load, seconds: float) -> 
         for _ in range(_ROUNDS):
             asked.append(_read(machine, running.url, paths(), seconds))
             empty.append(_read(machine, url, ["/"], seconds))
+        asked_at_ease = _read(machine, running.url, paths(), seconds, **_AT_EASE)
+        empty_at_ease = _read(machine, url, ["/"], seconds, **_AT_EASE)
+        pages_at_ease = _read(machine, running.url, pages(), seconds, **_AT_EASE)
         known = _read(machine, running.url, paths(), seconds, ETAGS="1")
     if known["statuses"].get("304", 0) < 0.9 * sum(known["statuses"].values()):
         raise Wrong(f"readers who know the answer were not told so: {known['statuses']}")
+    server = {
+        "query_server_p99_ms": _on_the_server(machine, running, paths(), seconds),
+        "page_server_p99_ms": _on_the_server(machine, running, pages(), seconds),
+    }
     rps = median(each["rps"] for each in asked)
     empty_rps = median(each["rps"] for each in empty)
     pages_asked = _read(machine, running.url, pages(), seconds)
-    at_ease = {"EACH_S": str(_EACH_S)}
-    asked_at_ease = _read(machine, running.url, paths(), seconds, **at_ease)
-    pages_at_ease = _read(machine, running.url, pages(), seconds, **at_ease)
     with _moving(data):
         moving = _read(machine, running.url, paths(), seconds)
         pages_moving = _read(machine, running.url, pages(), seconds)
@@ -83,12 +90,14 @@ def _queries(machine: Machine, running: Running, data: Load, seconds: float) -> 
         "query_p50_ms": median(each["p50_ms"] for each in asked),
         "query_p99_ms": median(each["p99_ms"] for each in asked),
         "query_rps": rps,
+        **server,
         "empty_rps": empty_rps,
         "query_vs_empty": rps / empty_rps,
         "query_304_rps": known["rps"],
         "query_at_ease_p50_ms": asked_at_ease["p50_ms"],
         "query_at_ease_p99_ms": asked_at_ease["p99_ms"],
         "query_at_ease_rps": asked_at_ease["rps"],
+        "empty_at_ease_p99_ms": empty_at_ease["p99_ms"],
         "query_moving_p99_ms": moving["p99_ms"],
         "query_moving_rps": moving["rps"],
         "page_p50_ms": pages_asked["p50_ms"],
@@ -145,6 +154,39 @@ def _read(machine: Machine, url: str, asked: list[str], seconds: float, **env: s
     if not set(told["statuses"]) <= {"200", "304"}:
         raise Wrong(f"readers were answered {told['statuses']}")
     return told
+
+
+def _on_the_server(machine: Machine, running: Running, asked: list[str], seconds: float) -> float:
+    """The 99th percentile of what the service itself says its answers take, ms, under readers who never rest."""
+    before = _answers_within(running)
+    _read(machine, running.url, asked, seconds)
+    after = _answers_within(running)
+    return quantile({most: count - before[most] for most, count in after.items()}, 0.99) * 1e3
+
+
+def _answers_within(running: Running) -> dict[float, float]:
+    """How many requests were answered within so many seconds, as the service counts them."""
+    text = httpx.get(f"{running.url}/metrics", timeout=30, trust_env=False).raise_for_status().text
+    within: dict[float, float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == "foquale_answer_seconds_bucket":
+                bound = float(sample.labels["le"])
+                within[bound] = within.get(bound, 0.0) + sample.value
+    return within
+
+
+def quantile(within: Mapping[float, float], part: float) -> float:
+    """Below which number of seconds this part of all lies, evenly spread within a bucket; `within` counts up."""
+    bounds = sorted(within)
+    wanted = within[bounds[-1]] * part
+    lower, fewer = 0.0, 0.0
+    for bound in bounds:
+        if within[bound] >= wanted:
+            share = (wanted - fewer) / (within[bound] - fewer) if within[bound] > fewer else 0.0
+            return lower + (bound - lower) * share if bound < math.inf else lower
+        lower, fewer = bound, within[bound]
+    raise ValueError("nothing was answered")
 
 
 @contextmanager

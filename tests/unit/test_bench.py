@@ -1,5 +1,6 @@
 """The bench's own load and count, held against the plain oracle, reporting's projection and what our relay writes."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
@@ -13,6 +14,7 @@ from shared.envelope import Record, from_record, to_headers
 from shared.events import EVENTS, YouthEvent
 from tests.bench import oracle, report
 from tests.bench.events import TOPICS, Event, Lives
+from tests.bench.million import quantile
 from tests.support.oracle import Happened, indicators
 
 _YOUTHS = 150
@@ -113,3 +115,12 @@ def test_the_table_tells_what_is_met_what_is_missed_and_what_is_missing(tmp_path
     page.write_text("no marks")
     with pytest.raises(ValueError, match="no place for the table"):
         report.write_table(page, told)
+
+
+def test_a_quantile_of_buckets_lies_evenly_within_its_bucket() -> None:
+    within = {0.001: 50.0, 0.005: 90.0, 0.01: 100.0, math.inf: 100.0}
+    assert quantile(within, 0.25) == pytest.approx(0.0005)
+    assert quantile(within, 0.5) == pytest.approx(0.001)
+    assert quantile(within, 0.7) == pytest.approx(0.003)
+    assert quantile(within, 0.99) == pytest.approx(0.0095)
+    assert quantile({0.01: 1.0, math.inf: 100.0}, 0.99) == pytest.approx(0.01)  # above the last bound nothing is known
