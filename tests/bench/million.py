@@ -66,6 +66,7 @@ def _wait_until_settled(data: Load, until: float) -> None:
 
 def _queries(machine: Machine, running: Running, data: Load, seconds: float) -> dict[str, float]:
     asked, empty = [], []
+    pages_asked = _read(machine, running.url, pages(), seconds)
     with _empty(machine) as url:
         for _ in range(_ROUNDS):
             asked.append(_read(machine, running.url, paths(), seconds))
@@ -82,7 +83,6 @@ def _queries(machine: Machine, running: Running, data: Load, seconds: float) -> 
     }
     rps = median(each["rps"] for each in asked)
     empty_rps = median(each["rps"] for each in empty)
-    pages_asked = _read(machine, running.url, pages(), seconds)
     with _moving(data):
         moving = _read(machine, running.url, paths(), seconds)
         pages_moving = _read(machine, running.url, pages(), seconds)
