@@ -158,7 +158,7 @@ class Process:
         """Stop the child and all it started (SIGSTOP) until SIGCONT; returns when the child stands still.
 
         A signal to stop takes effect when a thread of the child is next scheduled, on a busy machine tens of
-        milliseconds later, and the child answers until then. LocalBackendError after `deadline` seconds.
+        milliseconds later, and until then the child may answer. LocalBackendError after `deadline` seconds.
         """
         self.signal_group(signal.SIGSTOP)
         until = time.monotonic() + deadline
