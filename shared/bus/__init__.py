@@ -5,7 +5,8 @@ records (FastStream's own parsing lets one bad header or one bad JSON take its b
 each partition after the effects are durable.
 """
 
-from shared.bus.connection import Bus, BusError, OnBatch, Outgoing
+from shared.bus.bursts import OnBatch
+from shared.bus.connection import Bus, BusError, Outgoing
 from shared.bus.log import Log, LogReader
 from shared.bus.topics import ensure_topics, hash_of_key
 

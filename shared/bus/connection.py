@@ -1,211 +1,30 @@
 """One service's connection to the broker: its subscriptions, and its producer."""
 
 import asyncio
-import contextlib
-import random
 import time
-from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, groupby
-from operator import attrgetter
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from shared.bus.bursts import Burst, Deals, OnBatch, Progress, Raw
 from shared.bus.in_step import InStepConsumer
 from shared.bus.log import Log
-from shared.crash_points import Point, Reach, pass_by
-from shared.ending import asked_to_end
-from shared.envelope import Envelope, Record, to_headers
+from shared.crash_points import Reach, pass_by
+from shared.envelope import Envelope, to_headers
 from shared.observability import describe
 from shared.settings import ServiceSettings
 from shared.watch import Look
 
 log = structlog.get_logger(__name__)
 
-OnBatch = Callable[[Sequence[Record]], Coroutine[Any, Any, None]]
 BusError = KafkaError
-
-_FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 5.0
-
-
-@dataclass
-class Progress:
-    """How far a subscription has come, for health and metrics."""
-
-    topics: tuple[str, ...]
-    group: str
-    failures: int = 0
-    in_hand_since: float | None = None
-    ending: bool = False
-
-
-class _Deals(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """Which deal of partitions a consumer holds. With each new one it reads on from the group's offsets."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self.held: int | None = None
-
-    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002  all are dealt anew
-        self.held = None
-
-    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:  # noqa: ARG002  likewise
-        self._count += 1
-        self.held = self._count
-
-    def still(self, deal: int | None) -> bool:
-        """Whether what was read in `deal` may still be committed or read again by this consumer."""
-        return deal is not None and deal == self.held
-
-
-_Raw: TypeAlias = "ConsumerRecord[bytes, bytes]"
-_Runs: TypeAlias = Sequence[Sequence[_Raw]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Records in hand, partition by partition: the deal they were read in, and the task that makes them durable."""
-
-    runs: _Runs
-    deal: int | None
-    task: "asyncio.Task[None]"
-
-    def __len__(self) -> int:
-        return sum(map(len, self.runs))
-
-    def is_durable(self) -> bool:
-        """Whether the task has come to its end, and well."""
-        return self.task.done() and not self.task.cancelled() and self.task.exception() is None
-
-    def begins(self) -> dict[TopicPartition, int]:
-        """The first offset of each partition."""
-        return {TopicPartition(run[0].topic, run[0].partition): run[0].offset for run in reversed(self.runs)}
-
-    def ends(self) -> dict[TopicPartition, int]:
-        """The offset after the last of each partition."""
-        return {TopicPartition(run[-1].topic, run[-1].partition): run[-1].offset + 1 for run in self.runs}
-
-
-@dataclass
-class _Burst:
-    """Works off what one subscription has to read: some batches at once, committed in order. See `Bus.subscribe`."""
-
-    progress: Progress
-    deals: _Deals
-    on_batch: OnBatch
-    records: int
-    ahead: int
-    reach: Reach
-
-    async def run(self, consumer: "_Consumer", raw: Sequence[_Raw]) -> None:
-        """Work off these records, which the consumer handed out last, and what can be read meanwhile."""
-        in_hand: deque[_Batch] = deque()
-        runs: _Runs = [list(run) for _, run in groupby(raw, attrgetter("topic", "partition"))]
-        deal = consumer.deal
-        try:
-            while runs:
-                in_hand.append(self._begin(runs, deal))
-                runs = ()
-                await asyncio.sleep(0)  # it is read now, and others have their turn before more is handed out
-                if len(in_hand) < self.ahead:
-                    runs, deal = await self._more(consumer), consumer.deal
-                while in_hand and (not runs or len(in_hand) >= self.ahead or in_hand[0].task.done()):
-                    if not await self._settle(consumer, in_hand):
-                        return
-                    if not runs and self.ahead > 1:
-                        runs, deal = await self._more(consumer), consumer.deal
-        finally:
-            self.progress.in_hand_since = None
-            await _abandon(in_hand)
-
-    def _begin(self, runs: _Runs, deal: int | None) -> _Batch:
-        self.progress.in_hand_since = self.progress.in_hand_since or time.monotonic()
-        # A record as aiokafka has it is a record as we have it: no copy.
-        task = asyncio.ensure_future(self.on_batch(cast("Sequence[Record]", list(chain.from_iterable(runs)))))
-        return _Batch(runs, deal, task)
-
-    async def _more(self, consumer: "_Consumer") -> _Runs:
-        """What can be read without waiting."""
-        if self.progress.ending:
-            return ()
-        try:
-            found = await consumer.getmany(timeout_ms=0, max_records=self.records)
-        except KafkaError:
-            return ()  # who waits for more meets it again
-        return list(found.values())
-
-    async def _settle(self, consumer: "_Consumer", in_hand: deque[_Batch]) -> bool:
-        """Wait for the oldest batch, and commit it with those after it that are done as well.
-
-        False when it failed, and with it all that are in hand.
-        """
-        try:
-            await in_hand[0].task
-        except (Exception, asyncio.CancelledError) as error:
-            # Whatever it is, the batch must come again.
-            if isinstance(error, asyncio.CancelledError) and asked_to_end():
-                raise
-            await self._failed(consumer, in_hand, error)
-            return False
-        done = [in_hand.popleft()]
-        while in_hand and in_hand[0].is_durable():
-            done.append(in_hand.popleft())
-        self.progress.failures = 0
-        self.progress.in_hand_since = time.monotonic() if in_hand else None
-        ends: dict[TopicPartition, int] = {}
-        for batch in done:
-            if self.deals.still(batch.deal):
-                ends |= batch.ends()
-            else:
-                # Another replica may have come further meanwhile: this commit, once valid again, would move it back.
-                log.info("commit_left_out", topics=self.progress.topics, records=len(batch))
-        if not ends:
-            return True
-        try:
-            await consumer.commit(ends)
-        except KafkaError as error:
-            # The partitions went to another replica meanwhile: it sees these records again, without effect.
-            log.info("commit_refused", topics=self.progress.topics, error=describe(error))
-        self.reach(Point.BATCH_COMMITTED)
-        return True
-
-    async def _failed(self, consumer: "_Consumer", in_hand: deque[_Batch], error: BaseException) -> None:
-        """Let go of all that is in hand, pause, and go back to the first record of each partition."""
-        batches = list(in_hand)
-        await _abandon(in_hand)
-        self.progress.failures += 1
-        pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(self.progress.failures, 10))
-        log.warning(
-            "batch_failed",
-            topics=self.progress.topics,
-            records=sum(map(len, batches)),
-            error=describe(error),
-            pause_s=pause,
-        )
-        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 jitter
-        begins: dict[TopicPartition, int] = {}
-        for batch in reversed(batches):
-            if self.deals.still(batch.deal):
-                begins |= batch.begins()
-        for partition, offset in begins.items():
-            with contextlib.suppress(IllegalStateError):  # it went to another replica just now
-                consumer.seek(partition, offset)
-
-
-async def _abandon(in_hand: deque[_Batch]) -> None:
-    """End the tasks of these batches, and forget them."""
-    for batch in in_hand:
-        batch.task.cancel()
-    await asyncio.gather(*(batch.task for batch in in_hand), return_exceptions=True)
-    in_hand.clear()
 
 
 class _Consumer(InStepConsumer):
@@ -216,7 +35,7 @@ class _Consumer(InStepConsumer):
 
     deal: int | None = None
 
-    def subscribe(self, *, listener: _Deals, **subscription: Any) -> None:
+    def subscribe(self, *, listener: Deals, **subscription: Any) -> None:
         self._deals = listener
         self._join = partial(super().subscribe, listener=listener, **subscription)
 
@@ -224,7 +43,7 @@ class _Consumer(InStepConsumer):
         await super().start()
         self._join()
 
-    async def getmany(self, *partitions: TopicPartition, **how: Any) -> dict[TopicPartition, list[_Raw]]:
+    async def getmany(self, *partitions: TopicPartition, **how: Any) -> dict[TopicPartition, list[Raw]]:
         found = await super().getmany(*partitions, **how)
         self.deal = self._deals.held
         return found
@@ -270,7 +89,7 @@ class Bus:
         """
         progress = Progress(tuple(topics), group)
         self.subscriptions.append(progress)
-        deals = _Deals()
+        deals = Deals()
         subscriber = self._broker.subscriber(
             *topics,
             group_id=group,
@@ -287,7 +106,7 @@ class Bus:
             parser=_raw_parser,
             decoder=_raw_decoder,
         )
-        burst = _Burst(progress, deals, on_batch, self._settings.batch_records, ahead, self._reach)
+        burst = Burst(progress, deals, on_batch, self._settings.batch_records, ahead, self._reach)
 
         async def consume(message: KafkaMessage) -> None:
             await burst.run(cast("_Consumer", message.consumer), message.raw_message)

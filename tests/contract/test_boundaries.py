@@ -28,6 +28,7 @@ ONE_MODULE = {
     "motor": {"shared/mongo.py"},
     "faststream": {"shared/bus/connection.py"},
     "aiokafka": {
+        "shared/bus/bursts.py",
         "shared/bus/clients.py",
         "shared/bus/connection.py",
         "shared/bus/in_step.py",
