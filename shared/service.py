@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from socket import socket
 from time import monotonic
 from types import FrameType
@@ -16,6 +17,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 from shared import commands, dead_letters, dead_letters_api, heap, http, journal, journal_api
+from shared.at_once import AtHand, AtOnceProtocol
 from shared.bus import Bus, BusError, OnBatch
 from shared.clock import Clock, utc_now
 from shared.consumer import INBOX_INDEXES, BatchConsumer, Consumer, Received, Table, mark_of
@@ -86,6 +88,7 @@ class Service:
         self._checks: list[tuple[str, Check]] = []
         self._before: list[Step] = []
         self._background: list[Step] = []
+        self.at_hand: list[AtHand] = []
 
     def consume(
         self,
@@ -127,6 +130,10 @@ class Service:
     def in_background(self, step: Step) -> None:
         """Run for as long as the service does; begun again should it fail."""
         self._background.append(step)
+
+    def answer_at_once(self, at_hand: AtHand) -> None:
+        """Look there before the application is asked."""
+        self.at_hand.append(at_hand)
 
     def app(self, title: str, routers: Sequence[APIRouter]) -> FastAPI:
         """The ASGI application."""
@@ -256,19 +263,26 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
     # uvicorn raises the signal again once all is stopped, and a process that ended as it was told to would look killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     service: Service | None = getattr(app.state, "service", None)
-    config = uvicorn.Config(
+    server = _Server(config(app, settings), asyncio.Event() if service is None else service.ending)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(_NOT_STARTED)
+
+
+def config(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
+    """How an application is served: that of a `Service` timed, and what lies ready answered at once."""
+    service: Service | None = getattr(app.state, "service", None)
+    protocol: Any = "httptools" if service is None else partial(AtOnceProtocol, service.at_hand, service.metrics)
+    return uvicorn.Config(
         app if service is None else Timed(app, service.metrics),
+        http=protocol,
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=int(settings.graceful_timeout_s),
     )
-    server = _Server(config, asyncio.Event() if service is None else service.ending)
-    with suppress(KeyboardInterrupt):
-        server.run()
-    if not server.started:
-        sys.exit(_NOT_STARTED)
 
 
 class _Server(uvicorn.Server):

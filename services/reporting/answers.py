@@ -135,33 +135,48 @@ class Answers:
         self._sources: _Sources | None = None
         self._broker_away_until = 0.0
         self._kept: dict[bytes, Answer] = {}
+        self._first: dict[bytes, Answer] = {}
 
     async def __call__(self, query: IndicatorsQuery, written: bytes | None = None) -> Answer:
-        """The figures that the query asks for; kept for when the same comes again as `written`."""
+        """The figures that the query asks for; kept for when the same comes again as `written`. Who asks meanwhile
+        gets the same one.
+        """
         answer = Answer(query)
-        await self._make(answer)
-        if written is not None:
-            self._kept.pop(written, None)
-            while len(self._kept) >= _MOST_KEPT:
-                del self._kept[next(iter(self._kept))]
-            self._kept[written] = answer
+        if written is None:
+            await self._make(answer)
+            return answer
+        answer = self._first.setdefault(written, answer)
+        try:
+            await self._make(answer)
+        finally:
+            self._first.pop(written, None)
+        self._kept.pop(written, None)
+        while len(self._kept) >= _MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[written] = answer
         return answer
 
     def known(self, written: bytes) -> Answer | None:
         """The answer that was last given to a query written so; to be renewed before it is given again."""
         return self._kept.get(written)
 
-    async def renew(self, answer: Answer) -> None:
-        """See to it that the answer may be given again: it is of the edition of now, or of a moment ago and another is
-        being made, so that nobody waits for what others asked as well.
+    def holds(self, answer: Answer) -> bool:
+        """Whether the answer may be given again: it is of the edition of now, or of a moment ago and another is being
+        made, so that nobody waits for what others asked as well.
         """
         now, edition = monotonic(), answer.edition
         if self._age_s and edition is not None and edition is self._edition and self._editing.locked():
-            return  # one waits for the next edition, and nobody else
+            return True  # one waits for the next edition, and nobody else
         if edition is None or answer.query.as_of is not None or now >= edition.began + self._age_s * _LONGEST:
-            await self._make(answer)
-        elif (edition is not self._edition or not self._holds(edition)) and answer.renewal is None:
+            return False
+        if (edition is not self._edition or not self._is_of_now(edition)) and answer.renewal is None:
             answer.renewal = asyncio.create_task(self._make_behind(answer))
+        return True
+
+    async def renew(self, answer: Answer) -> None:
+        """See to it that the answer may be given again."""
+        if not self.holds(answer):
+            await self._make(answer)
 
     async def _make_behind(self, answer: Answer) -> None:
         """Make it anew while the last one is still being given; one answer after the other, and with rests."""
@@ -198,13 +213,13 @@ class Answers:
     async def edition(self) -> Edition:
         """The edition of now. Its figures move on once something else is awaited: use them at once."""
         edition = self._edition
-        while edition is None or not self._holds(edition):
+        while edition is None or not self._is_of_now(edition):
             edition = await self._next_edition()
             if edition.moves == self._board.moves:
                 break  # however short it holds: nothing moves until this is done
         return edition
 
-    def _holds(self, edition: Edition) -> bool:
+    def _is_of_now(self, edition: Edition) -> bool:
         shortest_s = self._age_s * _SOONER if self._board.has_news else self._age_s
         age_s = min(max(shortest_s, self._making_s * _LONGER), self._age_s * _LONGEST)
         return edition.moves == self._board.moves and monotonic() < edition.began + age_s
@@ -214,7 +229,7 @@ class Answers:
         async with self._editing:
             edition = self._edition
             # Whoever waited takes what was begun after he asked, however short its age.
-            while edition is None or not (self._holds(edition) or edition.began >= asked):
+            while edition is None or not (self._is_of_now(edition) or edition.began >= asked):
                 edition = self._edition = await self._edit()
                 self._making_s = 0.0
             return edition

@@ -10,7 +10,7 @@ from services.reporting.bilans.bilans import Bilans
 from services.reporting.board import Board
 from services.reporting.builds import Builds
 from services.reporting.definitions import registry
-from services.reporting.front import Front
+from services.reporting.front import Front, at_hand
 from services.reporting.generations import Entry, Generation
 from services.reporting.handlers import Facts, FactsConsumer, Registrations, live
 from services.reporting.history import api as history_api
@@ -196,6 +196,8 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
             *pages.routers,
         ],
     )
+    service.answer_at_once(at_hand(answers))
+    service.answer_at_once(pages.kept.at_hand)
     application.add_middleware(Front, answers=answers)
     application.add_middleware(KeptPages, pages=pages.kept)
     return application

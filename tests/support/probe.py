@@ -7,10 +7,14 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import httpx
+import uvicorn
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from fastapi import FastAPI
 
+from deploy.local import free_port
+from shared import service
 from shared.envelope import Envelope, to_headers
+from shared.settings import ServiceSettings
 
 T = TypeVar("T")
 
@@ -34,6 +38,25 @@ async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service", timeout=30) as client:
             yield client
+
+
+@asynccontextmanager
+async def served(app: FastAPI, settings: ServiceSettings) -> AsyncIterator[httpx.AsyncClient]:
+    """The application as `shared.service.serve` serves it, over a socket."""
+    server = uvicorn.Server(service.config(app, settings.model_copy(update={"port": free_port()})))
+    running = asyncio.create_task(server.serve())
+
+    async def started() -> bool:
+        return server.started or running.done()
+
+    try:
+        await eventually(started, within_s=30)
+        base_url = f"http://{server.config.host}:{server.config.port}"
+        async with httpx.AsyncClient(base_url=base_url, timeout=30, trust_env=False) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        await running
 
 
 Raw = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]

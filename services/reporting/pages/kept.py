@@ -9,17 +9,19 @@ that may be old, waits. Making is done in short pieces and with rests, so that o
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from time import monotonic
 from typing import Any, Final
 
 import msgspec
 import structlog
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.reporting.front import Header, reply
+from services.reporting.front import reply
 from services.reporting.pages.site import HTML, SECURITY_HEADERS, Asked, Site
 from services.reporting.squeezing import Body
+from shared.at_once import Header, Reply
 from shared.mongo import StoreError
 from shared.observability import describe
 from shared.problems import Problem
@@ -103,18 +105,29 @@ class Pages:
             page.fresh_at = float("-inf")
             page.state = ()
 
+    def holds(self, page: Page) -> bool:
+        """Whether the page may be sent as it is; where another is due, it is being made from now on."""
+        now, before = monotonic(), page.asked_at
+        if now >= page.fresh_at + self._age_s:
+            if page.state == self._state and now < self._state_at + self._age_s:
+                page.fresh_at = now
+            elif not self._age_s or now >= page.fresh_at + (_LONGEST_S if now < before + _OLDEST_S else _OLDEST_S):
+                return False
+            elif page.renewal is None and (now >= page.fresh_at + _HOLDS_S or now >= self._state_at + self._age_s):
+                page.renewal = asyncio.create_task(self._renew_behind(page, now))
+        page.asked_at = now
+        return True
+
+    def at_hand(self, path: bytes, query: bytes, headers: list[Header]) -> Reply | None:
+        """A page that may be sent as it is (`shared.at_once`)."""
+        page = self._kept.get((path.decode("latin-1"), query))
+        return reply(page.etag, page.body, headers, HEADERS) if page is not None and self.holds(page) else None
+
     async def renew(self, page: Page) -> None:
         """See to it that the page may be sent."""
-        now = monotonic()
-        before, page.asked_at = page.asked_at, now
-        if now < page.fresh_at + self._age_s:
-            return
-        if page.state == self._state and now < self._state_at + self._age_s:
-            page.fresh_at = now
-        elif not self._age_s or now >= page.fresh_at + (_LONGEST_S if now < before + _OLDEST_S else _OLDEST_S):
+        if not self.holds(page):
+            page.asked_at = monotonic()
             await self._make(page)
-        elif page.renewal is None and (now >= page.fresh_at + _HOLDS_S or now >= self._state_at + self._age_s):
-            page.renewal = asyncio.create_task(self._renew_behind(page, now))
 
     async def _renew_behind(self, page: Page, asked_at: float) -> None:
         """Renew a page while the last one is still being sent."""
@@ -181,8 +194,7 @@ class KeptPages:
             await self._app(scope, receive, send)
             return
         if scope["method"] not in ("GET", "HEAD"):
-            await self._app(scope, receive, send)
-            self._pages.look_anew()
+            await self._app(scope, receive, partial(self._written, send))
             return
         page = self._pages.known(scope["path"], scope["query_string"]) if scope["method"] == "GET" else None
         if page is None or not await self._renewed(page):
@@ -191,6 +203,12 @@ class KeptPages:
         status, headers, body = reply(page.etag, page.body, scope["headers"], HEADERS)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    async def _written(self, send: Send, message: Message) -> None:
+        """Whoever was told what became of his writing sees it in what he asks for next."""
+        if message["type"] == "http.response.start":
+            self._pages.look_anew()
+        await send(message)
 
     async def _renewed(self, page: Page) -> bool:
         """False where it can no longer be shown: the application says why."""
