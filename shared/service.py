@@ -17,7 +17,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 from shared import commands, dead_letters, dead_letters_api, heap, http, journal, journal_api
-from shared.at_once import AtHand, AtOnceProtocol
+from shared.at_once import AtHand, AtOnceProtocol, Ready
 from shared.bus import Bus, BusError, OnBatch
 from shared.clock import Clock, utc_now
 from shared.consumer import INBOX_INDEXES, BatchConsumer, Consumer, Received, Table, mark_of
@@ -273,7 +273,7 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
 def config(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
     """How an application is served: that of a `Service` timed, and what lies ready answered at once."""
     service: Service | None = getattr(app.state, "service", None)
-    protocol: Any = "httptools" if service is None else partial(AtOnceProtocol, service.at_hand, service.metrics)
+    protocol: Any = "httptools" if service is None else partial(AtOnceProtocol, Ready(service.at_hand, service.metrics))
     return uvicorn.Config(
         app if service is None else Timed(app, service.metrics),
         http=protocol,

@@ -16,9 +16,11 @@ Each is of one generation of the projection (`generations.py`), which every func
 Days are ISO texts; times of facts are ISO texts in UTC with microseconds, as their order decides.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from services.reporting import compact
@@ -49,6 +51,7 @@ INDEXES: Final = tuple(FIRST.indexes())
 
 
 _OPTIONAL: Final = ("dismissal", "assignment")
+_PAUSE_EVERY: Final = 50
 
 
 class Stale(Exception):
@@ -158,13 +161,14 @@ async def settle(
     await _count(tx, of, writes)
     inserts: list[Document] = []
     updates: list[tuple[Document, Document]] = []
-    for facts in fresh:
-        for youth_id, fact in facts.items():
-            document = compact.document(youth_id, fact)
-            if youth_id in new:
-                inserts.append(document)
-            else:
-                updates.append(({"_id": youth_id}, document))
+    for number, (youth_id, fact) in enumerate(chain.from_iterable(facts.items() for facts in fresh)):
+        document = compact.document(youth_id, fact)
+        if youth_id in new:
+            inserts.append(document)
+        else:
+            updates.append(({"_id": youth_id}, document))
+        if number % _PAUSE_EVERY == 0:
+            await asyncio.sleep(0)  # queries are answered meanwhile
     written = await tx.mongo.update(of.collection(FACTS), updates, tx.session, upsert=True)
     if not (written and await tx.mongo.insert(of.collection(FACTS), inserts, tx.session)):
         raise Stale

@@ -1,6 +1,7 @@
 """What lies ready is sent at once, over a real socket; everything else goes the application's way, in its order."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from shared.at_once import AtOnceProtocol, Header, Reply
+from shared.at_once import AtOnceProtocol, Header, Ready, Reply
 from shared.observability import Metrics
 from tests.support.probe import eventually
 
@@ -33,6 +34,7 @@ class Served:
     """A server in which `/ready` lies ready, `/gone` does with 304, and all else is told by the application."""
 
     port: int = 0
+    gone: bool = False
     asked: list[tuple[bytes, bytes, list[Header]]] = field(default_factory=list)
     metrics: Metrics = field(default_factory=lambda: Metrics("service"))
 
@@ -40,7 +42,7 @@ class Served:
         self.asked.append((path, query, list(headers)))
         if path == b"/gone":
             return 304, [(b"etag", b'"a"')], b""
-        if path != b"/ready":
+        if path != b"/ready" or self.gone:
             return None
         return 200, [(b"content-length", b"%d" % len(READY)), (b"content-type", b"text/plain")], READY
 
@@ -78,7 +80,7 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[Served]:
+async def served(keep_alive_s: int = 5) -> AsyncIterator[Served]:
     found = Served()
     app = Starlette(routes=[Route("/{path:path}", _told, methods=["GET", "POST"])])
     config = uvicorn.Config(
@@ -87,7 +89,8 @@ async def served() -> AsyncIterator[Served]:
         log_config=None,
         access_log=False,
         lifespan="off",
-        http=partial(AtOnceProtocol, [lambda *_: None, found.look], found.metrics),  # type: ignore[arg-type]  # it calls what makes one
+        timeout_keep_alive=keep_alive_s,
+        http=partial(AtOnceProtocol, Ready([lambda *_: None, found.look], found.metrics)),  # type: ignore[arg-type]  # it calls what makes one
     )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
@@ -149,6 +152,8 @@ async def test_a_request_that_comes_byte_by_byte_is_answered_the_same() -> None:
     [
         (get("/other"), b"GET /other "),
         (get("/ready", method="POST", body="abc"), b"POST /ready abc"),
+        (get("/ready", body="abcdef"), b"GET /ready abcdef"),
+        (get("/ready", "Transfer-Encoding: chunked") + b"3\r\nabc\r\n0\r\n\r\n", b"GET /ready abc"),
         (get("/ready", "Connection: close"), b"GET /ready "),
         (get("/ready", version="1.0"), b"GET /ready "),
         (get("/ready?a=1#part"), b"GET /ready "),
@@ -156,7 +161,7 @@ async def test_a_request_that_comes_byte_by_byte_is_answered_the_same() -> None:
         (get("/ready", "Expect: 100-continue"), b"GET /ready "),
         (get("http://service/ready"), b"GET /ready "),
     ],
-    ids=["not ready", "post", "close", "1.0", "fragment", "upgrade", "expect", "whole address"],
+    ids=["not ready", "post", "body", "chunks", "close", "1.0", "fragment", "upgrade", "expect", "whole address"],
 )
 async def test_anything_but_a_plain_get_of_what_lies_ready_is_the_applications(request_: bytes, answer: bytes) -> None:
     async with served() as service:
@@ -164,10 +169,39 @@ async def test_anything_but_a_plain_get_of_what_lies_ready_is_the_applications(r
         assert service.at_once() == 0
 
 
-async def test_the_body_of_what_was_answered_at_once_is_passed_over() -> None:
+async def test_what_is_known_is_not_taken_for_a_part_of_another_request() -> None:
     async with served() as service:
-        told = await service.say(get("/ready", body="abcdef"), get("/app"), answers=2)
-        assert told == [(200, READY), (200, b"GET /app ")]
+        ready = get("/ready")
+        assert await service.say(ready, ready, answers=2) == [(200, READY)] * 2
+        # The same bytes again, and each time they are something else: a body, a request behind one that waits, a part.
+        posted = get("/app", f"Content-Length: {len(ready)}", method="POST")
+        assert await service.say(posted, ready, ready, answers=2) == [(200, b"POST /app " + ready), (200, READY)]
+        assert await service.say(get("/app?slowly=1"), ready, answers=2) == [(200, b"GET /app "), (200, b"GET /ready ")]
+        assert await service.say(ready + ready[:9], ready[9:], ready, answers=3) == [(200, READY)] * 3
+        assert await service.say(ready * 2, ready, answers=3) == [(200, READY)] * 3
+
+
+async def test_what_is_known_and_no_longer_lies_ready_is_the_applications() -> None:
+    async with served() as service:
+        ready = get("/ready")
+        assert await service.say(ready, ready, answers=2) == [(200, READY)] * 2
+        service.gone = True
+        assert await service.say(ready, ready, answers=2) == [(200, b"GET /ready ")] * 2
+
+
+async def test_a_connection_is_closed_once_nobody_asks_any_more_and_not_before() -> None:
+    async with served(keep_alive_s=1) as service:
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        began = time.monotonic()
+        for _ in range(4):
+            writer.write(get("/ready"))
+            assert await _answer(reader) == (200, READY)
+            await asyncio.sleep(0.4)
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        assert 2.1 < time.monotonic() - began < 4
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_what_is_no_request_is_refused_after_what_was_answered() -> None:
