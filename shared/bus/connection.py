@@ -9,13 +9,14 @@ from typing import Any, cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CorruptRecordException, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared.bus.bursts import Burst, Deals, OnBatch, Progress, Raw
 from shared.bus.in_step import InStepConsumer
 from shared.bus.log import Log
+from shared.bus.places import go_back, places
 from shared.crash_points import Reach, pass_by
 from shared.envelope import Envelope, to_headers
 from shared.observability import describe
@@ -44,7 +45,15 @@ class _Consumer(InStepConsumer):
         self._join()
 
     async def getmany(self, *partitions: TopicPartition, **how: Any) -> dict[TopicPartition, list[Raw]]:
-        found = await super().getmany(*partitions, **how)
+        deal, before = self._deals.held, places(self)
+        try:
+            found = await super().getmany(*partitions, **how)
+        except CorruptRecordException as error:
+            # A disk has lost a bit. What aiokafka had taken of other partitions in this call is gone with the error.
+            log.error("record_damaged", where=str(error))  # noqa: TRY400  the traceback tells no more
+            if self._deals.still(deal):
+                go_back(self, before)
+            raise
         self.deal = self._deals.held
         return found
 

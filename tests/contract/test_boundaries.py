@@ -33,6 +33,7 @@ ONE_MODULE = {
         "shared/bus/connection.py",
         "shared/bus/in_step.py",
         "shared/bus/log.py",
+        "shared/bus/places.py",
         "shared/bus/topics.py",
     },
 }
