@@ -118,6 +118,7 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
 
     async def prepare_generations() -> None:
         await generations.prepare(service.mongo)
+        await store.refuse_older(service.mongo)
 
     service.before_start(prepare_generations)
     consumer = FactsConsumer(

@@ -55,8 +55,9 @@ class Fact(msgspec.Struct, array_like=True, gc=False):
 
 
 pack: Final = msgspec.msgpack.Encoder().encode
-"""Facts of some youths, by identifier, as bytes (MessagePack)."""
+"""Facts of some youths, by identifier, or a single one, as bytes (MessagePack)."""
 _packed: Final = msgspec.msgpack.Decoder(dict[str, Fact])
+_packed_one: Final = msgspec.msgpack.Decoder(Fact)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -99,13 +100,24 @@ def _later_assignment(one: Fact, other: Fact) -> Assigned | None:
 
 
 def unpack(packed: bytes) -> dict[str, Fact]:
-    """What `pack` made."""
+    """What `pack` made of facts by identifier."""
     facts = _packed.decode(packed)
     for fact in facts.values():
-        if fact.assignment is not None:
-            on, time, event_id, owner = fact.assignment
-            fact.assignment = on, time, event_id, shared_owner(*owner)
+        _share_owner(fact)
     return facts
+
+
+def unpack_one(packed: bytes) -> Fact:
+    """What `pack` made of a single fact."""
+    fact = _packed_one.decode(packed)
+    _share_owner(fact)
+    return fact
+
+
+def _share_owner(fact: Fact) -> None:
+    if fact.assignment is not None:
+        on, time, event_id, owner = fact.assignment
+        fact.assignment = on, time, event_id, shared_owner(*owner)
 
 
 def leaf_of(fact: Fact) -> Leaf | None:
@@ -186,6 +198,12 @@ def last_verified(days: Sequence[int], verified: int) -> int | None:
     return min(max(0, verified - days[0]), DELAY_MASK)
 
 
+def details(fact: Fact) -> int:
+    """How much it says: the days of steps, an owner, a dismissal. Never less when a fact grows."""
+    days = days_of(fact)
+    return len(days) - days.count(NEVER) + (fact.dismissal is not None) + (fact.assignment is not None)
+
+
 def grown(before: Fact | None, news: Fact) -> Fact | None:
     """The fact with the news (`before` None: nothing was known); None when they say nothing new."""
     after = news if before is None else join(before, news)
@@ -197,17 +215,12 @@ def _iso(day: int) -> str:
     return date.fromordinal(day).isoformat()
 
 
-@lru_cache(maxsize=10_000)
-def _ordinal(day: str) -> int:
-    return date.fromisoformat(day).toordinal()
-
-
 def _text(time: int) -> str:
     return (_EPOCH + time * _MICROSECOND).isoformat(timespec="microseconds")
 
 
 def document(youth_id: str, fact: Fact) -> Document:
-    """The fact as it is stored: `first` has the days of the steps, days and times are ISO texts."""
+    """The fact as people read it: `first` has the days of the steps, days and times are ISO texts."""
     first = {step: _iso(day) for step, day in zip(STEPS, days_of(fact), strict=True) if day != NEVER}
     row: Document = {"_id": youth_id, "first": first}
     if fact.seen:
@@ -241,35 +254,10 @@ def _plain_assignment(assignment: Assigned) -> Document:
     }
 
 
-def of_document(row: Document) -> Fact:
-    """The fact that a document holds."""
-    fact = Fact()
-    for step, day in row["first"].items():
-        setattr(fact, step, _ordinal(day))
-    if "last_detected" in row:
-        fact.seen = _ordinal(row["last_detected"])
-    if "verified" in row:
-        fact.verified = _ordinal(row["verified"])
-    if "source" in row:
-        fact.source = source_number(row["source"])
-    if "dismissal" in row:
-        told = row["dismissal"]
-        fact.dismissal = _ordinal(told["on"]), _moment(told["time"]), told["event_id"], told["source"]
-    if "assignment" in row:
-        told = row["assignment"]
-        owner = shared_owner(told["academie"], told["departement"], told["platform_id"], told["network_id"])
-        fact.assignment = _ordinal(told["on"]), _moment(told["time"]), told["event_id"], owner
-    return fact
-
-
 @lru_cache(maxsize=10_000)
 def shared_owner(academie: str, departement: str, platform_id: str, network_id: str) -> Owner:
     """An owner; the same object for the same, as many youths have one."""
     return academie, departement, platform_id, network_id
-
-
-def _moment(time: str) -> int:
-    return microseconds(datetime.fromisoformat(time))
 
 
 def of_plain(plain: PlainFact) -> Fact:

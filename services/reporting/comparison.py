@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from services.reporting import cells, compact, store
+from services.reporting.compact import Fact
 from services.reporting.deltas import Deltas, of_sums, total
 from services.reporting.figures import units_of
 from services.reporting.generations import Generation
@@ -55,16 +56,23 @@ async def compare(mongo: Mongo, live: Generation, recomputed: Generation, sessio
         found.youths += 1
         if found.youths % _PAUSE_EVERY == 0:
             await asyncio.sleep(0)  # queries are answered meanwhile
-        for name in sorted({*(was or {}), *(is_now or {})} - {"v"}):
-            old, new = (was or {}).get(name), (is_now or {}).get(name)
-            if old != new:
-                found.add(youth_id=youth_id, field=name, live=old, recomputed=new)
+        if was != is_now:
+            _compare_fact(youth_id, was, is_now, found)
         if is_now is not None:
             counted.add(is_now)
     await _compare_notes(mongo, live, recomputed, session, found)
     stored = await cells.stored(mongo, live, session)
     await asyncio.to_thread(_compare_figures, stored, counted.figures(), found)
     return found
+
+
+def _compare_fact(youth_id: str, was: Fact | None, is_now: Fact | None, found: Differences) -> None:
+    """Every field that differs, as people read it."""
+    live, recomputed = ({} if fact is None else compact.document(youth_id, fact) for fact in (was, is_now))
+    for name in sorted({*live, *recomputed}):
+        old, new = live.get(name), recomputed.get(name)
+        if old != new:
+            found.add(youth_id=youth_id, field=name, live=old, recomputed=new)
 
 
 async def _compare_notes(
@@ -88,9 +96,8 @@ class _Counted:
     leaves: dict[Leaf | None, int] = field(default_factory=dict)
     sums: Counter[int] = field(default_factory=Counter)
 
-    def add(self, document: Document) -> None:
+    def add(self, fact: Fact) -> None:
         """Count a youth."""
-        fact = compact.of_document(document)
         base = self.leaves.setdefault(compact.leaf_of(fact), len(self.leaves)) << LEAF_SHIFT
         self.sums.update([base | place for place in compact.places(fact)])
 
@@ -140,7 +147,7 @@ def _of_units(figures: Deltas, places: Any) -> Counter[Figure]:
 
 async def _side_by_side(
     mongo: Mongo, live: Generation, recomputed: Generation, session: Session
-) -> AsyncIterator[tuple[str, Document | None, Document | None]]:
+) -> AsyncIterator[tuple[str, Fact | None, Fact | None]]:
     """Each youth's fact in both, in the order of identifiers; None where there is none."""
     left, right = (store.facts(mongo, of, session) for of in (live, recomputed))
     one, other = await anext(left, None), await anext(right, None)

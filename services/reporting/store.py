@@ -1,6 +1,7 @@
 """What a batch writes: facts, the changes of the figures, how far the topics are applied, names of networks.
 
-    facts       one document a youth, `_id` is the youth_id (shard key)
+    facts       one document a youth, `_id` is the youth_id (shard key): `fact` packed (`compact.pack`), and how many
+                `details` it has
     shards      how often each group of youths was written (`shards.py`): a writer that knew older facts is refused
     growths     one document a batch and shard, `_id` shard|n: facts that grew, whole, packed (`compact.pack`), which
                 are not in `facts` yet: newer than those there. A batch writes only these; what has gathered is
@@ -13,7 +14,6 @@
     taken_lists, disputes, told_dead_letters   what tells of quality (`quality.notes`)
 
 Each is of one generation of the projection (`generations.py`), which every function here is told.
-Days are ISO texts; times of facts are ISO texts in UTC with microseconds, as their order decides.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from services.reporting import compact
+from services.reporting import compact, generations
 from services.reporting.compact import Fact
 from services.reporting.deltas import Deltas, of_sums
 from services.reporting.freshness import Partition, Position
@@ -50,7 +50,6 @@ COLLECTIONS: Final = (*PROJECTION, SLOTS, "builds")
 INDEXES: Final = tuple(FIRST.indexes())
 
 
-_OPTIONAL: Final = ("dismissal", "assignment")
 _PAUSE_EVERY: Final = 50
 
 
@@ -58,10 +57,25 @@ class Stale(Exception):
     """Somebody else has written to these youths meanwhile: read them again."""
 
 
+class OlderProjection(Exception):
+    """The store holds a projection that an earlier version made, which this one cannot read."""
+
+
+async def refuse_older(mongo: Mongo) -> None:
+    """Raise `OlderProjection`, before anything is applied to it."""
+    of = await generations.live(mongo)
+    row = await mongo[of.collection(FACTS)].find_one({})
+    if row is not None and "fact" not in row:
+        raise OlderProjection(
+            f"the projection in the database {mongo.db.name} was made by an earlier version: drop that database, start "
+            "reporting, and publish the journals again (foquale republish)"
+        )
+
+
 async def load(mongo: Mongo, of: Generation, youth_ids: Collection[str]) -> dict[str, Fact]:
     """The facts of those youths that the store has in its documents."""
     rows = await mongo[of.collection(FACTS)].find({"_id": {"$in": list(youth_ids)}}).to_list(None)
-    return {row["_id"]: compact.of_document(row) for row in rows}
+    return {row["_id"]: compact.unpack_one(row["fact"]) for row in rows}
 
 
 async def load_shards(mongo: Mongo, of: Generation, shards: Collection[int]) -> dict[int, Shard]:
@@ -88,18 +102,18 @@ def _growths(mongo: Mongo, of: Generation, query: Document, session: Session | N
     return mongo[of.collection(GROWTHS)].find(query, session=session).sort([("shard", 1), ("n", 1)])
 
 
-async def facts(mongo: Mongo, of: Generation, session: Session | None = None) -> AsyncIterator[tuple[str, Document]]:
-    """All facts as documents, in the order of identifiers."""
+async def facts(mongo: Mongo, of: Generation, session: Session | None = None) -> AsyncIterator[tuple[str, Fact]]:
+    """All facts, in the order of identifiers."""
     fresh = await growths(mongo, of, session)
     waiting = deque(sorted(fresh))
     async for row in mongo[of.collection(FACTS)].find({}, session=session).sort("_id", 1).batch_size(5_000):
         while waiting and waiting[0] <= row["_id"]:
             youth_id = waiting.popleft()
-            yield youth_id, compact.document(youth_id, fresh[youth_id])
+            yield youth_id, fresh[youth_id]
         if row["_id"] not in fresh:
-            yield row["_id"], row
+            yield row["_id"], compact.unpack_one(row["fact"])
     for youth_id in waiting:
-        yield youth_id, compact.document(youth_id, fresh[youth_id])
+        yield youth_id, fresh[youth_id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +132,15 @@ async def known(mongo: Mongo, of: Generation) -> Known:
     fresh = await growths(mongo, of)
     settled = await _counted(mongo, of, {})
     replaced = await _counted(mongo, of, {"_id": {"$in": list(fresh)}}) if fresh else Known()
-    details = sum(_details(compact.document("", fact)) for fact in fresh.values())
+    details = sum(map(compact.details, fresh.values()))
     return Known(
         settled.youths - replaced.youths + len(fresh),
         settled.details - replaced.details + details,
     )
 
 
-def _details(document: Document) -> int:
-    return len(document["first"]) + sum(name in document for name in _OPTIONAL)
-
-
 async def _counted(mongo: Mongo, of: Generation, query: Document) -> Known:
-    optional = [{"$cond": [{"$ifNull": [f"${name}", False]}, 1, 0]} for name in _OPTIONAL]
-    details = {"$add": [{"$size": {"$objectToArray": "$first"}}, *optional]}
-    group = {"$group": {"_id": None, "youths": {"$sum": 1}, "details": {"$sum": details}}}
+    group = {"$group": {"_id": None, "youths": {"$sum": 1}, "details": {"$sum": "$details"}}}
     counted = mongo.aggregate(of.collection(FACTS), [{"$match": query}, group])
     return next(iter([Known(row["youths"], row["details"]) async for row in counted]), Known())
 
@@ -162,7 +170,7 @@ async def settle(
     inserts: list[Document] = []
     updates: list[tuple[Document, Document]] = []
     for number, (youth_id, fact) in enumerate(chain.from_iterable(facts.items() for facts in fresh)):
-        document = compact.document(youth_id, fact)
+        document: Document = {"_id": youth_id, "fact": compact.pack(fact), "details": compact.details(fact)}
         if youth_id in new:
             inserts.append(document)
         else:

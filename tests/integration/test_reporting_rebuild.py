@@ -13,9 +13,11 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from msgspec import structs
 
-from services.reporting import board, cells, deltas, generations, store
+from services.reporting import board, cells, compact, deltas, generations, store
 from services.reporting.app import FACTS, REGISTRATIONS, TOPICS, app
+from services.reporting.compact import Fact
 from services.reporting.figures import LEVELS, Period, figures
 from services.reporting.generations import Entry, Generation
 from services.reporting.handlers import FactsConsumer, live
@@ -139,10 +141,12 @@ async def test_a_verification_finds_every_drift_and_a_rebuild_mends_it(settings:
             return not any([await mongo[name].count_documents({}) for name in ("changes", "growths")])
 
         await eventually(folded)
-        youths = [row["_id"] async for row in mongo["facts"].find({"first.detected": {"$exists": True}}).sort("_id", 1)]
-        await mongo["facts"].update_one({"_id": youths[0]}, {"$set": {"first.detected": "2012-01-01"}})
+        known = {youth_id: fact async for youth_id, fact in store.facts(mongo, Generation(1))}
+        youths = [youth_id for youth_id, fact in known.items() if fact.detected != compact.NEVER]
+        drifted = structs.replace(known[youths[0]], detected=date(2012, 1, 1).toordinal())
+        await mongo["facts"].update_one({"_id": youths[0]}, {"$set": {"fact": compact.pack(drifted)}})
         await mongo["facts"].delete_one({"_id": youths[1]})
-        await mongo["facts"].insert_one({"_id": "nobody", "first": {}})
+        await mongo["facts"].insert_one({"_id": "nobody", "fact": compact.pack(Fact()), "details": 0})
         cell = await mongo["cells"].find_one({"_id": {"$regex": r"^24\|"}}, sort=[("_id", 1)])
         assert cell is not None
         figures_of = deltas.of_document(cell)
@@ -171,7 +175,7 @@ async def test_a_verification_finds_every_drift_and_a_rebuild_mends_it(settings:
         assert found["differences"]["total"] == len(items)
 
         # More youths are live than the log tells of: a rebuild says so before it takes anybody away.
-        await mongo["facts"].insert_one({"_id": "nobody else", "first": {}})
+        await mongo["facts"].insert_one({"_id": "nobody else", "fact": compact.pack(Fact()), "details": 0})
         refused = await ended(client, "rebuild")
         assert refused["state"] == "refused"
         assert "--from journals" in refused["reason"]

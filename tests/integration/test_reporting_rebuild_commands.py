@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import date
 
 import httpx
 import pytest
 import typer
 import uvicorn
 from fastapi import FastAPI
+from msgspec import structs
 
 import services.catalogue.app
 import services.referral.app
@@ -20,6 +22,7 @@ from deploy.cli.rebuild import rebuild, verify
 from deploy.local import free_port
 from services.catalogue.settings import CatalogueSettings
 from services.referral.settings import ReferralSettings
+from services.reporting import compact
 from services.reporting.settings import ReportingSettings
 from services.tracking.settings import TrackingSettings
 from shared.bus import ensure_topics
@@ -122,7 +125,8 @@ async def test_a_drift_is_printed_and_mended_and_after_the_loss_of_the_broker_th
         mongo = Mongo(base.mongo_url, f"{base.mongo_prefix}reporting")
         youth = await mongo["facts"].find_one({}, sort=[("_id", 1)])
         assert youth is not None
-        await mongo["facts"].update_one({"_id": youth["_id"]}, {"$set": {"first.detected": "2013-04-11"}})
+        drifted = structs.replace(compact.unpack_one(youth["fact"]), detected=date(2013, 4, 11).toordinal())
+        await mongo["facts"].update_one({"_id": youth["_id"]}, {"$set": {"fact": compact.pack(drifted)}})
         await mongo.close()
         with pytest.raises(typer.Exit) as exited:
             await verify(addresses)

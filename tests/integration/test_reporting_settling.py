@@ -2,7 +2,11 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime
 
+import pytest
+
+from services.reporting import store
 from services.reporting.app import FACTS, REGISTRATIONS
 from services.reporting.generations import FACTS as DOCUMENTS
 from services.reporting.generations import FIRST, GROWTHS
@@ -10,10 +14,15 @@ from services.reporting.handlers import FactsConsumer, live
 from shared.envelope import Record
 from shared.mongo import Mongo
 from shared.observability import Metrics
+from shared.unit_of_work import UnitOfWork
 from tests.bench.events import TOPICS, Lives
 from tests.support.board import prepared
+from tests.support.lives import detected
+from tests.support.oracle import Happened
 from tests.support.probe import eventually
+from tests.support.reporting import received
 
+RECORDED = datetime(2013, 3, 1, tzinfo=UTC)
 _YOUTHS = 60
 
 
@@ -49,3 +58,21 @@ async def test_facts_are_settled_only_while_nobody_waits(mongo_url: str, db_name
         settling.cancel()
         await asyncio.gather(readers, settling, return_exceptions=True)
         await mongo.close()
+
+
+async def test_a_projection_of_an_earlier_version_is_refused_before_anything_is_applied(
+    mongo_url: str, db_name: str
+) -> None:
+    mongo = Mongo(mongo_url, db_name)
+    await prepared(mongo)
+    await store.refuse_older(mongo)
+    consumer = FactsConsumer(
+        UnitOfWork(mongo, "reporting"), FACTS, REGISTRATIONS, Metrics("reporting"), live(), youths=1_000
+    )
+    await consumer.apply(received([Happened("e1", RECORDED, detected("y1", RECORDED.date()))]), [])
+    assert await consumer.settle_some()
+    await store.refuse_older(mongo)
+    await mongo[FIRST.collection(DOCUMENTS)].replace_one({"_id": "y1"}, {"_id": "y1", "first": {}})
+    with pytest.raises(store.OlderProjection, match=r"drop that database.*publish the journals again"):
+        await store.refuse_older(mongo)
+    await mongo.close()

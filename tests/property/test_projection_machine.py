@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-from services.reporting import board, cells, generations, store
+from services.reporting import board, cells, compact, generations, store
 from services.reporting.app import FACTS, REGISTRATIONS, TOPICS
 from services.reporting.builds import Builds
 from services.reporting.figures import LEVELS, Period, Tally, Unit, units_of
@@ -264,7 +264,10 @@ class InTheStore(World):
     def facts(self) -> Mapping[str, Fact]:
         async def read() -> dict[str, Fact]:
             of = await generations.live(self._stage.mongo)
-            return {youth_id: plain_fact(row) async for youth_id, row in store.facts(self._stage.mongo, of)}
+            return {
+                youth_id: plain_fact(compact.document(youth_id, fact))
+                async for youth_id, fact in store.facts(self._stage.mongo, of)
+            }
 
         return self._stage.run(read())
 

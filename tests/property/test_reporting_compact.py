@@ -83,9 +83,11 @@ def test_what_growing_adds_to_the_figures_is_what_the_plain_functions_say(
 @given(happenings(youths=1, most=12))
 def test_a_fact_comes_back_from_its_document_and_from_its_pack_as_it_was(events: list[Happened]) -> None:
     fact = compact.of_plain(plain(events))
-    assert compact.of_document(compact.document("y", fact)) == fact
     assert compact.unpack(compact.pack({"y": fact})) == {"y": fact}
-    assert plain_fact(compact.document("y", fact)) == plain(events)
+    assert compact.unpack_one(compact.pack(fact)) == fact
+    document = compact.document("y", fact)
+    assert plain_fact(document) == plain(events)
+    assert compact.details(fact) == len(document["first"]) + ("dismissal" in document) + ("assignment" in document)
 
 
 def record(happened: Happened, offset: int, extra: Sequence[tuple[str, bytes | None]] = ()) -> Record:
