@@ -133,7 +133,7 @@ def app(settings: ReportingSettings | None = None, *, clock: Clock = utc_now) ->
     service.attach(TOPICS, consumer, ahead=settings.batches_ahead)
 
     async def keep_settled() -> None:
-        await consumer.keep_settled(settings.fold_every_s)
+        await consumer.keep_settled(settings.settle_every_s)
 
     service.in_background(keep_settled)
     service.in_background(Folding(service.unit_of_work, settings.fold_every_s).run)

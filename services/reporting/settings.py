@@ -31,8 +31,13 @@ class ReportingSettings(ServiceSettings):
         ge=1_000,
         description="Of how many youths the facts are kept in memory, about 500 bytes each; the store has all.",
     )
+    settle_every_s: float = Field(
+        5.0,
+        gt=0,
+        description="Facts that grew are written to their documents once nothing much came in for so long.",
+    )
     fold_every_s: float = Field(
-        10.0,
+        30.0,
         gt=0,
         description="How often the changes of the figures are folded into the cells; no query waits for it.",
     )

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -28,6 +29,7 @@ _AT_EASE: Final = {"EACH_S": "0.05"}
 _MOVING_PER_S: Final = 500
 _ROUNDS: Final = 3
 _SETTLING_S: Final = 30.0
+_QUIET: Final = 0.25
 _MEASUREMENTS: Final = 2 * _ROUNDS + 9
 _SECONDS_AROUND: Final = 2.0
 """What each takes beside the seconds in which it measures: readers start, and warm up."""
@@ -57,15 +59,32 @@ def measure(machine: Machine, budget: float) -> dict[str, float]:
 
 
 def _wait_until_settled(data: Load, until: float) -> None:
-    """Until the facts that grew are in their documents, or no time is left: it takes turns with readers."""
+    """Until the facts that grew are in their documents and the store has written them, or no time is left."""
     with MongoClient[dict[str, Any]](data.world.mongo_url) as client:
         growths = client[f"{data.world.prefix}_reporting"][FIRST.collection(GROWTHS)]
-        while growths.find_one({}, {"_id": 1}) is not None and time.monotonic() < until:
-            time.sleep(0.2)
+        while (growths.find_one({}, {"_id": 1}) is not None or _busy() > _QUIET) and time.monotonic() < until:
+            pass
+
+
+def _busy() -> float:
+    """The share of the machine's processors that was used over a second."""
+    used, all_ = _jiffies()
+    time.sleep(1.0)
+    used_then, all_then = _jiffies()
+    return (used_then - used) / max(1, all_then - all_)
+
+
+def _jiffies() -> tuple[int, int]:
+    """Used and all processor time of this machine so far: proc(5), the first line of /proc/stat."""
+    times = [int(time_) for time_ in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    idle = times[3] + times[4]
+    return sum(times) - idle, sum(times)
 
 
 def _queries(machine: Machine, running: Running, data: Load, seconds: float) -> dict[str, float]:
     asked, empty = [], []
+    for page in pages():  # as somebody has seen each of them before
+        httpx.get(f"{running.url}{page}", timeout=30, trust_env=False).raise_for_status()
     pages_asked = _read(machine, running.url, pages(), seconds)
     with _empty(machine) as url:
         for _ in range(_ROUNDS):

@@ -20,9 +20,10 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from motor.motor_asyncio import AsyncIOMotorClient
 from pydantic import BaseModel
 
-from services.reporting.compact import leaf_of, of_document, places
+from services.reporting.compact import leaf_of, of_plain, places
 from services.reporting.indicators import BREAK_REASONS, REACHED_OUTCOMES, RETURN_KINDS
 from services.reporting.measures import DAY_SHIFT, MEASURE_MASK, name_of
+from tests.support.reporting import plain_fact
 
 
 class Said(BaseModel):
@@ -103,7 +104,7 @@ async def main() -> dict[str, Any]:
     await done.wait()
     figures: Counter[tuple[str, ...]] = Counter()
     async for row in facts.find({}):
-        fact = of_document({"first": {}, **row})
+        fact = of_plain(plain_fact({"first": {}, **row}))
         for place in places(fact):
             day = date.fromordinal(place >> DAY_SHIFT).isoformat()
             figures[*(leaf_of(fact) or ("", "", "")), day, name_of(place & MEASURE_MASK)] += 1

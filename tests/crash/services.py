@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
+from services.reporting.compact import NEVER, Fact
 from services.reporting.generations import FIRST
 from services.reporting.store import facts
 from shared.clock import random_id
@@ -250,8 +251,8 @@ class Reporting(Affairs):
 
     async def batch_effects(self, store: Mongo, n: int) -> int:
         """A youth's fact holds what both events say."""
-        first = {youth: fact["first"] async for youth, fact in facts(store, FIRST)}.get(f"youth-{n}", {})
-        return GOOD * ("detected" in first and "reached" in first)
+        known = {youth: fact async for youth, fact in facts(store, FIRST)}.get(f"youth-{n}", Fact())
+        return GOOD * (NEVER not in (known.detected, known.reached))
 
     async def faults(self, store: Mongo) -> list[str]:
         known = Counter([youth async for youth, _ in facts(store, FIRST)])

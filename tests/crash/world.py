@@ -94,7 +94,14 @@ class World:
 
     def start(self, crash_at: str = "", **changes: object) -> None:
         self.port = free_port()
-        values = {"seed": False, "require_coverage": False, "fold_every_s": 0.2, **self.changes, **changes}
+        values = {
+            "seed": False,
+            "require_coverage": False,
+            "fold_every_s": 0.2,
+            "settle_every_s": 0.2,
+            **self.changes,
+            **changes,
+        }
         values |= {**self.settings.model_dump(exclude={"service", "port"}), "crash_at": crash_at}
         environment = {f"FOQUALE_{name.upper()}": str(value) for name, value in values.items()}
         self.process = Process(

@@ -78,7 +78,9 @@ async def deployment(base: ServiceSettings) -> AsyncIterator[Addresses]:
         "catalogue": services.catalogue.app.app(CatalogueSettings(**same)),
         "referral": services.referral.app.app(ReferralSettings(**same, require_coverage=False)),
         "tracking": services.tracking.app.app(TrackingSettings(**same)),
-        "reporting": services.reporting.app.app(ReportingSettings(**same, fold_every_s=0.1, lost_logs_every_s=0.2)),
+        "reporting": services.reporting.app.app(
+            ReportingSettings(**same, fold_every_s=0.1, settle_every_s=0.1, lost_logs_every_s=0.2)
+        ),
     }
     async with AsyncExitStack() as stack:
         yield Addresses(**{name: await stack.enter_async_context(served(app)) for name, app in apps.items()})

@@ -40,6 +40,7 @@ def settings_of(mongo_url: str, kafka: Kafka, db_name: str, topic_prefix: str) -
         kafka_session_ms=2_000,
         batch_records=150,
         fold_every_s=0.1,
+        settle_every_s=0.1,
         answer_age_s=0,
         lost_logs_every_s=0.2,
     )
