@@ -206,8 +206,8 @@ class Answers:
         breaks = msgspec.json.encode(self.definitions.breaks(period.first, period.last))
         settled = b'"lapse_days":%d,"breaks":%b,' % (self.lapse_days, breaks)
         rest = b'%b"sources":%b,"rows":%b}' % (settled, edition.sources, answer.rows)
-        answer.body.write(rest, head)
-        answer.etag = b'W/"%d-%b"' % (DEFINITION_VERSION, blake2b(rest, digest_size=12).hexdigest().encode())
+        if answer.body.write(rest, head):
+            answer.etag = b'W/"%d-%b"' % (DEFINITION_VERSION, blake2b(rest, digest_size=12).hexdigest().encode())
         answer.edition = edition
 
     async def edition(self) -> Edition:

@@ -28,14 +28,18 @@ class Body:
         self._squeezed = b""
         self._wanted = False
 
-    def write(self, rest: bytes, head: bytes = b"") -> None:
-        """Let it be head and rest. Where it was sent squeezed before, it will be again: that is done here and now."""
-        if rest != self._rest:
+    def write(self, rest: bytes, head: bytes = b"") -> bool:
+        """Let it be head and rest; whether the rest is another. Where it was sent squeezed before, it will be again:
+        that is done here and now.
+        """
+        is_another = rest != self._rest
+        if is_another:
             self._rest, self._packed = rest, b""
         self.plain, self._head, self._squeezed = head + rest, head, b""
         if self._wanted:
             self._wanted = False  # until it is sent so again
             self._squeeze()
+        return is_another
 
     def squeezed(self) -> bytes | None:
         """As gzip; None where that is not worth it."""

@@ -14,8 +14,10 @@ _MUCH = b'{"by":"academie","code":"10"},' * 200
 @given(st.lists(st.tuples(st.binary(max_size=300), st.sampled_from([_MUCH, _MUCH[1:], _MUCH * 5]), st.booleans())))
 def test_whatever_is_written_is_what_is_read(written: list[tuple[bytes, bytes, bool]]) -> None:
     body = Body()
+    before = b""
     for head, rest, sent in written:
-        body.write(rest, head)
+        assert body.write(rest, head) == (rest != before)
+        before = rest
         assert body.plain == head + rest
         if sent:
             squeezed = body.squeezed()
