@@ -190,16 +190,16 @@ async def test_what_is_known_and_no_longer_lies_ready_is_the_applications() -> N
 
 
 async def test_a_connection_is_closed_once_nobody_asks_any_more_and_not_before() -> None:
-    async with served(keep_alive_s=1) as service:
+    async with served(keep_alive_s=3) as service:
         reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
         began = time.monotonic()
-        for _ in range(4):
+        for _ in range(7):
             writer.write(get("/ready"))
             assert await _answer(reader) == (200, READY)
-            await asyncio.sleep(0.4)
-        async with asyncio.timeout(5):
+            await asyncio.sleep(0.5)
+        async with asyncio.timeout(15):
             assert await reader.read() == b""
-        assert 2.1 < time.monotonic() - began < 4
+        assert time.monotonic() - began > 5.9  # as long as it may be idle, after the last answer
         writer.close()
         await writer.wait_closed()
 
