@@ -42,7 +42,7 @@ class Scripted:
         self.dealt_anew_at: int | None = None
         self.deal: int | None = deals.held
 
-    async def getmany(self, *, timeout_ms: int = 0, max_records: int | None = None) -> Handed:  # noqa: ARG002
+    async def getmany(self, *, timeout_ms: int = 0, max_records: int | None = None) -> Handed:  # noqa: ARG002  as a consumer has it
         found = self.readings.pop(0) if self.readings else {}
         self.deal = self.deals.held
         return found
@@ -154,7 +154,7 @@ class Simulated:
         if self.troubled and self.chance.random() < 0.03:
             self.deal_anew()
 
-    async def getmany(self, *, timeout_ms: int = 0, max_records: int | None = None) -> Handed:  # noqa: ARG002
+    async def getmany(self, *, timeout_ms: int = 0, max_records: int | None = None) -> Handed:  # noqa: ARG002  as a consumer has it
         await self._time_goes_by()
         if self.troubled and self.chance.random() < 0.02:
             raise KafkaConnectionError("away")
