@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from pymongo import MongoClient
 
 from deploy.local import Process, free_port
@@ -144,6 +145,25 @@ class Machine:
                 await consumer.commit(dict.fromkeys(partitions, 0))
             finally:
                 await consumer.stop()
+
+        asyncio.run(work())
+
+    def wait_until_dealt(self, service: str, until: float) -> None:
+        """Wait until the partitions of this world are dealt to a service, or `until` (time.monotonic) has come."""
+        group = f"{self.prefix}.foquale.{service}"
+
+        async def work() -> None:
+            admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka_bootstrap)
+            await admin.start()
+            try:
+                while time.monotonic() < until:
+                    (answer,) = await admin.describe_consumer_groups([group])
+                    _error, _group, state, *_rest = answer.groups[0]
+                    if state == "Stable":
+                        return
+                    await asyncio.sleep(_POLL_S)
+            finally:
+                await admin.close()
 
         asyncio.run(work())
 
