@@ -262,6 +262,11 @@ _REPORTING: Final = (
         "Other replicas write to the same youths all the time.",
         "Nothing: it is tried again in a moment.",
     ),
+    Code(
+        "batch_refused",
+        "The store refuses something of what is written together.",
+        "Nothing: it comes again, and what is refused alone becomes a dead letter.",
+    ),
     Code("rebuild_switch", "Another projection is about to take over.", "Nothing: it is tried again in a moment."),
     Code(
         "unknown_period", "A year has the periods 1 to 6; bilans are of the years 2000 to 2100.", "Give such a period."

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from services.reporting import api, generations, projection, projection_api, store
 from services.reporting.answers import Answers
+from services.reporting.batches import Registrations
 from services.reporting.bilans import api as bilans_api
 from services.reporting.bilans import store as bilans_store
 from services.reporting.bilans.bilans import Bilans
@@ -12,7 +13,7 @@ from services.reporting.builds import Builds
 from services.reporting.definitions import registry
 from services.reporting.front import Front, at_hand
 from services.reporting.generations import Entry, Generation
-from services.reporting.handlers import Facts, FactsConsumer, Registrations, live
+from services.reporting.handlers import Facts, FactsConsumer, live
 from services.reporting.history import api as history_api
 from services.reporting.history import store as history_store
 from services.reporting.history.history import History

@@ -9,29 +9,28 @@ read and gathered, and are then written together: under load each youth is writt
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Final
 
 import structlog
 
 from services.reporting import compact, generations, store
+from services.reporting.batches import Batches, Registrations
 from services.reporting.compact import Fact, Owner
 from services.reporting.counting import Changes, Row, row_of
 from services.reporting.freshness import Position, advance
 from services.reporting.generations import Entry, Generation
 from services.reporting.memory import Memory
 from services.reporting.projection import Leaf, ToFact
-from services.reporting.quality.notes import Note, Notes
+from services.reporting.quality.notes import Notes
 from services.reporting.quiet import nobody_waits
 from services.reporting.reading import IGNORED, Gathered, Reading
 from services.reporting.shards import shards_of
 from shared.clock import random_id
 from shared.consumer import BatchConsumer, Received, comes_again
 from shared.crash_points import Point
-from shared.dead_letters import Refused
 from shared.envelope import Record
 from shared.events import Event, NetworkRegistered, PlatformRegistered, YouthEvent
 from shared.handling import NotYet
@@ -42,8 +41,6 @@ from shared.unit_of_work import Tx, UnitOfWork
 log = structlog.get_logger(__name__)
 
 Facts = Mapping[type[YouthEvent], ToFact]
-Registration = NetworkRegistered | PlatformRegistered
-Registrations = Mapping[type[Registration], str]
 NO_NOTES: Final[Notes] = {}
 
 _TRIES = 50
@@ -52,21 +49,8 @@ _YOUTHS_AT_ONCE = 2_000  # of those settled because there are too many
 _YOUTHS_BETWEEN = 200  # of those settled in between, when events want to be shown soon
 _FEW_RECORDS = 1_000
 _SHORTEST_REST_S = 0.01
+_CAREFUL_S = 60.0  # after a refusal
 _NOT_KNOWN: Final = row_of(Fact(), 0)
-
-
-@dataclass(slots=True)
-class _Batches:
-    """Batches that are written together: what they say, and what became of them."""
-
-    says: Gathered = field(default_factory=Gathered)
-    registered: dict[str, dict[str, Registration]] = field(default_factory=dict)
-    notes: list[Note] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
-    records: list[Record] = field(default_factory=list)
-    readable: list[bool] = field(default_factory=list)
-    taken: bool = False
-    error: BaseException | None = None
 
 
 class FactsConsumer(BatchConsumer):
@@ -76,6 +60,10 @@ class FactsConsumer(BatchConsumer):
 
     `on_batch` may be called again before it has returned: it reads at once, and writes in turn. `youths` bounds how
     many facts are kept in memory.
+
+    Records are let go of as soon as they are read: kept until they are written, they would be most of the memory. Where
+    the store refuses something of theirs they have to come again, and for a while from then on they are kept, so that
+    what is refused can be told from the others.
     """
 
     def __init__(
@@ -99,28 +87,27 @@ class FactsConsumer(BatchConsumer):
         self._leaves: dict[Leaf | None, int] = {}
         self._numbers: dict[Owner | None, int] = {}
         self._writing = asyncio.Lock()
-        self._gathering = _Batches()
+        self._gathering = Batches()
         self._busy = False
+        self._careful_until = 0.0
 
     async def on_batch(self, records: Sequence[Record]) -> None:
         """Make the records' effects durable, together with those of batches that wait as well. See `BatchConsumer`."""
         began = perf_counter()
         self._uow.reach(Point.BATCH_RECEIVED)
-        mine = self._read(records)
-        mine.readable = self._judge(records, mine.refused)
-        batches = self._gathering
-        _add(batches, mine)
+        batches = self._gather(records)
+        del records
         async with self._writing:
             if not batches.taken:
                 batches.taken = True
-                self._gathering = _Batches()
+                self._gathering = Batches()
                 try:
                     await self._write(batches)
                 except BaseException as error:
                     batches.error = error
                     # What was gathered behind it comes again as well, so that no position passes what failed.
                     self._gathering.taken, self._gathering.error = True, error
-                    self._gathering = _Batches()
+                    self._gathering = Batches()
                     raise
         if batches.error is not None:
             raise batches.error
@@ -128,7 +115,7 @@ class FactsConsumer(BatchConsumer):
 
     async def apply(self, events: Sequence[Received[Event]], records: Sequence[Record]) -> None:
         """Join what the events say to what is known, and note how far the topics are applied."""
-        batches = _Batches()
+        batches = Batches()
         self._learn(events, batches)
         for record in records:
             advance(batches.says.positions, (record.topic, record.partition), Position(record.offset + 1))
@@ -136,16 +123,25 @@ class FactsConsumer(BatchConsumer):
             await self._keep(batches)
         self._tell(batches)
 
-    def _read(self, records: Sequence[Record]) -> _Batches:
+    def _gather(self, records: Sequence[Record]) -> Batches:
+        """Add what the records say to the batches that are written next. BrokenStream when too little can be read."""
+        mine = self._read(records)
+        mine.readable = self._judge(records, mine.refused)
+        if monotonic() < self._careful_until:
+            mine.records = list(records)
+        self._gathering.add(mine)
+        return self._gathering
+
+    def _read(self, records: Sequence[Record]) -> Batches:
         """What the records say; most are read at once, the others in the general way."""
-        read = _Batches(records=list(records))
+        read = Batches(count=len(records))
         left = self._reading.read(records, read.says)
         if left:
             good, read.refused = self._decode(left)
             self._learn(good, read)
         return read
 
-    def _learn(self, events: Sequence[Received[Event]], into: _Batches) -> None:
+    def _learn(self, events: Sequence[Received[Event]], into: Batches) -> None:
         says = into.says
         for event in events:
             data, envelope, record = event.data, event.envelope, event.record
@@ -154,8 +150,7 @@ class FactsConsumer(BatchConsumer):
                 before = says.youths.get(data.youth_id)
                 says.youths[data.youth_id] = news if before is None else compact.join(before, news)
             elif isinstance(data, NetworkRegistered | PlatformRegistered):
-                newest = into.registered.setdefault(self._registrations[type(data)], {})
-                _newer(newest, data)
+                into.register(self._registrations[type(data)], data)
             else:
                 into.notes.append(self._notes[type(data)](data, envelope.id))
             says.counts[data.TYPE] += 1
@@ -163,7 +158,7 @@ class FactsConsumer(BatchConsumer):
             if place in says.positions:
                 advance(says.positions, place, Position(0, envelope.time))
 
-    async def _write(self, batches: _Batches) -> None:
+    async def _write(self, batches: Batches) -> None:
         """Set the broken records aside and make what the others say durable."""
         await self._set_aside(batches.refused)
         self._uow.reach(Point.BATCH_SET_ASIDE)
@@ -173,33 +168,44 @@ class FactsConsumer(BatchConsumer):
         except Exception as error:
             if comes_again(error) or not batches.says.counts:
                 raise
-            log.warning("batch_applied_one_by_one", records=len(batches.records), error=describe(error))
-            await self._write_one_by_one(batches)
+            self._careful_until = monotonic() + _CAREFUL_S
+            if len(batches.records) < batches.count:
+                raise NotYet("batch_refused", f"it comes again, to be taken apart: {describe(error)}") from error
+            log.warning("batch_taken_apart", records=batches.count, error=describe(error))
+            await self._write_apart(batches.records)
+            await self._keep(Batches(Gathered(positions=batches.says.positions)))
         self.readability.note(batches.readable)
         self._uow.reach(Point.BATCH_APPLIED)
-        self._busy = self._busy or len(batches.records) >= _FEW_RECORDS
+        self._busy = self._busy or batches.count >= _FEW_RECORDS
         while self._memory.fresh() > self._memory.most_fresh and await self._settle(_YOUTHS_AT_ONCE):
             pass
 
-    async def _write_one_by_one(self, batches: _Batches) -> None:
-        """Each record by itself: one that the store refuses becomes a dead letter, the others go on."""
-        for record in batches.records:
-            alone = self._read([record])
+    async def _write_apart(self, records: Sequence[Record]) -> None:
+        """Half by half, each again by halves where it is refused: the records that are refused alone become dead
+        letters, the others go on.
+        """
+        middle = len(records) // 2
+        for half in (records[:middle], records[middle:]):
+            if not half:
+                continue
+            says = self._read(half)
             try:
-                await self._keep(alone)
+                await self._keep(says)
             except Exception as error:
                 if comes_again(error):
                     raise
-                await self._give_up(record, error)
+                if len(half) == 1:
+                    await self._give_up(half[0], error)
+                else:
+                    await self._write_apart(half)
             else:
-                self._tell(alone)
-        await self._keep(_Batches(Gathered(positions=batches.says.positions)))
+                self._tell(says)
 
-    def _tell(self, batches: _Batches) -> None:
+    def _tell(self, batches: Batches) -> None:
         for type_, count in batches.says.counts.items():
             self._metrics.event(type_, "ignored" if type_ == IGNORED else "applied", count)
 
-    async def _keep(self, batches: _Batches) -> None:
+    async def _keep(self, batches: Batches) -> None:
         """Write it, in one transaction; again where another replica has written to the same youths."""
         says, memory = batches.says, self._memory
         if not (says.youths or batches.registered or batches.notes or says.positions):
@@ -229,7 +235,7 @@ class FactsConsumer(BatchConsumer):
                     shard = memory.shards[number]
                     shard.writes += 1
                     shard.fresh |= facts
-                    shard.new.update(facts.keys() - known.keys())
+                    shard.new.update([youth_id for youth_id in facts if youth_id not in known])
                 return
         raise NotYet("facts_moving", "other replicas write to the same youths")
 
@@ -246,7 +252,7 @@ class FactsConsumer(BatchConsumer):
         return True
 
     async def _save(
-        self, tx: Tx, *, batches: _Batches, grown: Mapping[int, Mapping[str, Fact]], changes: Changes
+        self, tx: Tx, *, batches: Batches, grown: Mapping[int, Mapping[str, Fact]], changes: Changes
     ) -> None:
         """Write what has grown, if the live generation is the one that it was compared with."""
         says = batches.says
@@ -360,34 +366,6 @@ class FactsConsumer(BatchConsumer):
             number = self._leaves.setdefault(compact.leaf_of(fact), len(self._leaves))
             self._numbers[owner] = number
         return number
-
-
-def _add(batches: _Batches, mine: _Batches) -> None:
-    """Add a batch to those that it is written with."""
-    says, more = batches.says, mine.says
-    if not says.youths:
-        says.youths = more.youths
-    else:
-        for youth_id, news in more.youths.items():
-            before = says.youths.get(youth_id)
-            says.youths[youth_id] = news if before is None else compact.join(before, news)
-    says.counts.update(more.counts)
-    for place, position in more.positions.items():
-        advance(says.positions, place, position)
-    for collection, registrations in mine.registered.items():
-        newest = batches.registered.setdefault(collection, {})
-        for registration in registrations.values():
-            _newer(newest, registration)
-    batches.notes += mine.notes
-    batches.refused += mine.refused
-    batches.records += mine.records
-    batches.readable += mine.readable
-
-
-def _newer(newest: dict[str, Registration], registration: Registration) -> None:
-    before = newest.get(registration.subject())
-    if before is None or before.version < registration.version:
-        newest[registration.subject()] = registration
 
 
 def live() -> Callable[[Tx], Awaitable[Entry]]:

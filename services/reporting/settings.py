@@ -21,10 +21,10 @@ class ReportingSettings(ServiceSettings):
         description="Most records that are read at once; queries wait meanwhile.",
     )
     batches_ahead: int = Field(
-        18,
+        36,
         ge=1,
-        description="Most batches in hand at once, some 3 kB a record: those read while one is being written are "
-        "written together, and the more, the less often a youth is written while catching up.",
+        description="Most batches in hand at once: those read while one is being written are written together, and the "
+        "more, the less often a youth is written while catching up.",
     )
     facts_in_memory: int = Field(
         200_000,

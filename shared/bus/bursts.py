@@ -77,26 +77,19 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Records in hand, partition by partition: the deal they were read in, and the task that makes them durable."""
+    """Records in hand: how many, each partition's first offset and the one after its last, the deal they were read in,
+    and the task that makes them durable. The records themselves are the task's alone, to let go of as soon as it can.
+    """
 
-    runs: Sequence[Sequence[Raw]]
+    records: int
+    begins: Mapping[TopicPartition, int]
+    ends: Mapping[TopicPartition, int]
     deal: int | None
     task: "asyncio.Task[None]"
-
-    def __len__(self) -> int:
-        return sum(map(len, self.runs))
 
     def is_durable(self) -> bool:
         """Whether the task has come to its end, and well."""
         return self.task.done() and not self.task.cancelled() and self.task.exception() is None
-
-    def begins(self) -> dict[TopicPartition, int]:
-        """The first offset of each partition."""
-        return {TopicPartition(run[0].topic, run[0].partition): run[0].offset for run in reversed(self.runs)}
-
-    def ends(self) -> dict[TopicPartition, int]:
-        """The offset after the last of each partition."""
-        return {TopicPartition(run[-1].topic, run[-1].partition): run[-1].offset + 1 for run in self.runs}
 
 
 @dataclass
@@ -136,9 +129,11 @@ class Burst:
 
     def _begin(self, in_hand: deque[_Batch], runs: Sequence[Sequence[Raw]], consumer: Reader) -> None:
         self.progress.in_hand_since = self.progress.in_hand_since or time.monotonic()
+        begins = {TopicPartition(run[0].topic, run[0].partition): run[0].offset for run in reversed(runs)}
+        ends = {TopicPartition(run[-1].topic, run[-1].partition): run[-1].offset + 1 for run in runs}
         # A record as aiokafka has it is a record as we have it: no copy.
         task = asyncio.ensure_future(self.on_batch(cast("Sequence[Record]", list(chain.from_iterable(runs)))))
-        in_hand.append(_Batch(runs, consumer.deal, task))
+        in_hand.append(_Batch(sum(map(len, runs)), begins, ends, consumer.deal, task))
 
     async def _more(self, consumer: Reader, in_hand: deque[_Batch]) -> bool:
         """Begin what can be read without waiting; False when there is nothing."""
@@ -163,10 +158,10 @@ class Burst:
         ends: dict[TopicPartition, int] = {}
         for batch in done:
             if self.deals.still(batch.deal):
-                ends |= batch.ends()
+                ends |= batch.ends
             else:
                 # Another replica may have come further meanwhile: this commit, once valid again, would move it back.
-                log.info("commit_left_out", topics=self.progress.topics, records=len(batch))
+                log.info("commit_left_out", topics=self.progress.topics, records=batch.records)
         if not ends:
             return
         try:
@@ -185,7 +180,7 @@ class Burst:
         log.warning(
             "batch_failed",
             topics=self.progress.topics,
-            records=sum(map(len, batches)),
+            records=sum(batch.records for batch in batches),
             error=describe(error),
             pause_s=pause,
         )
@@ -194,7 +189,7 @@ class Burst:
         for batch in reversed(batches):
             # What was read in no deal may be of this one, before it was told of: to read it twice changes nothing.
             if batch.deal is None or self.deals.still(batch.deal):
-                begins |= batch.begins()
+                begins |= batch.begins
         for partition, offset in begins.items():
             with contextlib.suppress(IllegalStateError):  # it went to another replica just now
                 consumer.seek(partition, offset)
