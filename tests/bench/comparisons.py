@@ -7,9 +7,9 @@ from typing import Any, Final
 from tests.bench import load, oracle
 from tests.bench.environments import Unavailable, python_of
 from tests.bench.load import Load
-from tests.bench.machine import Machine, median
+from tests.bench.machine import Machine, in_turn, median
 from tests.bench.oracle import Wrong
-from tests.bench.projection import catch_up, rounds_in
+from tests.bench.projection import catch_up, rounds_in, verified_once
 
 _YOUTHS: Final = 25_000
 _FEW: Final = 4_000
@@ -25,14 +25,11 @@ def limits(machine: Machine, budget: float) -> dict[str, float]:
     share = min(1.0, budget / 60)
     data = load.put(machine, "limits", int(_YOUTHS * max(0.1, share)))
     few = load.put(machine, "naive", int(_FEWEST * max(0.2, share)))
-    ours, raw = [], []
-    for number in range(rounds_in(budget)):
-        ours.append(catch_up(data, verify=number == 0))
-        raw.append(_raw(data, "own"))
+    ours, raw, ratio = in_turn(verified_once(data), lambda: _raw(data, "own"), rounds_in(budget))
     naive = _naive(few)
     return {
         "projection_vs_naive": median(ours) / naive,
-        "projection_vs_raw": median(mine / other for mine, other in zip(ours, raw, strict=True)),
+        "projection_vs_raw": ratio,
         "naive_events_per_s": naive,
         "raw_events_per_s": median(raw),
         "raw_default_events_per_s": _raw(data, "default"),

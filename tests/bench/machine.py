@@ -7,7 +7,7 @@ import asyncio
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -204,6 +204,22 @@ def peak_rss_mb(pid: int) -> float:
     found = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     assert found is not None, f"the kernel tells no peak of process {pid}"
     return int(found[1]) * 1024 / 1e6
+
+
+def in_turn(
+    one: Callable[[], float], other: Callable[[], float], rounds: int
+) -> tuple[list[float], list[float], float]:
+    """The rates of one and of the other, and the median of what the one's are to the other's.
+
+    Machines change their speed within a run. So they are measured right after one another, the one first and last, and
+    each rate of the other is held against the mean of the one's before and after it.
+    """
+    ones, others, ratios = [one()], [], []
+    for _ in range(rounds):
+        others.append(other())
+        ones.append(one())
+        ratios.append((ones[-2] + ones[-1]) / 2 / others[-1])
+    return ones, others, median(ratios)
 
 
 def median(values: Iterable[float]) -> float:
