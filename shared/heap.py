@@ -29,12 +29,12 @@ def prepare() -> None:
 
 
 async def tidy() -> None:
-    """Collect cyclic garbage for ever: the young three times a minute, all of it every ten minutes. Each minute what is
-    free goes back to the system.
+    """Collect cyclic garbage for ever: the young three times a minute, all of it every ten minutes. Then what is free
+    goes back to the system as well: others may wait some 10 to 50 ms for that.
     """
     trim = getattr(_C, "malloc_trim", None)
     for turn in count(1):
         await asyncio.sleep(_TIDY_EVERY_S)
         gc.collect(2 if turn % 30 == 0 else 1 if turn % 3 == 0 else 0)
-        if turn % 3 == 0 and trim is not None:
+        if turn % 30 == 0 and trim is not None:
             await asyncio.to_thread(trim, 0)
