@@ -9,9 +9,10 @@ from typing import Final
 _TIDY_EVERY_S: Final = 20.0
 _C: Final = ctypes.CDLL(None)
 
-# glibc's mallopt(3), which others lack. By default each thread has a heap of its own and keeps what it once needed there: that is a fifth
-# of all memory where threads make large arrays in turn. And what is large comes from the system and goes back at once:
-# its pages are cleared again and again, a tenth of all work while megabytes come in from the broker.
+# glibc's mallopt(3), which others lack. By default each thread has a heap of its own and keeps what it once needed
+# there: that is a fifth of all memory where threads make large arrays in turn. What is large is to stay as well: from
+# the system each time, its pages were cleared again and again, a tenth of all work while megabytes come in from the
+# broker.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _HEAPS: Final = {_M_ARENA_MAX: 1, _M_MMAP_THRESHOLD: 32 * 1024 * 1024, _M_TRIM_THRESHOLD: 128 * 1024 * 1024}
 
