@@ -44,11 +44,15 @@ def put(
     linger_ms: int = 5,
     within_s: float = 60.0,
 ) -> Load:
-    """Make a world of this name, with the lives of so many youths on its log.
+    """Make a world of this name, with the lives of so many youths on its log; or give the one that has them already.
 
     `processes` and `linger_ms` say how they are put there, which costs the broker more than any reader: by how many at
     once, and how long each gathers records for a batch.
     """
+    kind = youths, order, long
+    known: Load | None = machine.loads.get(kind)
+    if known is not None:
+        return known
     world = machine.fresh(name)
     world.topics_ready()
     commands, truths, results = [], [], []
@@ -61,7 +65,9 @@ def put(
         command = [python_of("load"), "-m", "tests.bench.produce", *arguments]
         commands.append([*command, str(truths[-1]), str(results[-1])])
     machine.run(f"{name}-produce", *commands, within_s=within_s)
-    return Load(world, youths, sum(json.loads(each.read_text())["records"] for each in results), truths)
+    records = sum(json.loads(each.read_text())["records"] for each in results)
+    made = machine.loads[kind] = Load(world, youths, records, truths)
+    return made
 
 
 def run(

@@ -66,10 +66,14 @@ class Machine:
     prefix: str = "bench"
     _running: list[Process] = field(default_factory=list)
     _topics: set[str] = field(default_factory=set)
+    loads: dict[object, Any] = field(default_factory=dict)
+    """What is on the log of all worlds; see `load.put`."""
 
     def fresh(self, name: str) -> "Machine":
         """The same servers, another world."""
-        return Machine(self.kafka_bootstrap, self.mongo_url, self.directory, name, self._running, self._topics)
+        return Machine(
+            self.kafka_bootstrap, self.mongo_url, self.directory, name, self._running, self._topics, self.loads
+        )
 
     def start(self, service: str, **env: object) -> Running:
         """Start a service as a process of its own, and wait until it is ready. Its topics are made where missing.

@@ -19,8 +19,9 @@ from tests.bench.load import Load
 from tests.bench.machine import Machine, Running, in_turn, median
 from tests.bench.oracle import Wrong
 
-_YOUTHS: Final = 30_000
-_YOUTHS_IN_TIME: Final = 25_000
+_YOUTHS: Final = 25_000
+_ROUNDS: Final = 3
+_ROUNDS_OF_TWICE: Final = 5
 _POLL_S: Final = 0.02
 
 
@@ -52,18 +53,18 @@ def verified_once(data: Load) -> Callable[[], float]:
     return lambda: catch_up(data, verify=next(verifies))
 
 
-def rounds_in(budget: float) -> int:
+def rounds_in(budget: float, most: int = _ROUNDS) -> int:
     """How often to repeat what takes some seconds."""
-    return 3 if budget >= 45 else 1
+    return most if budget >= 45 else 1
 
 
 def measure(machine: Machine, budget: float) -> dict[str, float]:
     """Catching up youth by youth and in the order of time, and with twice the records."""
-    share = 1.0 if budget >= 45 else max(0.05, budget / 60)
-    single = load.put(machine, "lives", int(_YOUTHS * share))
-    double = load.put(machine, "twice", int(2 * _YOUTHS * share))
-    timed = verified_once(load.put(machine, "time", int(_YOUTHS_IN_TIME * share), order="time"))
-    ones, _twos, ratio = in_turn(verified_once(single), verified_once(double), rounds_in(budget))
+    youths = int(_YOUTHS * (1.0 if budget >= 45 else max(0.05, budget / 60)))
+    single = load.put(machine, "lives", youths)
+    double = load.put(machine, "twice", 2 * youths)
+    timed = verified_once(load.put(machine, "time", youths, order="time"))
+    ones, _twos, ratio = in_turn(verified_once(single), verified_once(double), rounds_in(budget, _ROUNDS_OF_TWICE))
     return {
         "projection_events_per_s": median(ones),
         "projection_live_order_events_per_s": median(timed() for _ in range(rounds_in(budget))),

@@ -20,6 +20,7 @@ from typing import Any
 from uuid import uuid4
 
 from services.reporting.projection import Leaf
+from tests.bench.peers.clock import Clock
 from tests.bench.peers.work import Sums, gather, grow, pack, tell, unpack
 
 _BATCH = 20_000
@@ -52,23 +53,20 @@ def main() -> None:
             "queued.max.messages.kbytes": 400_000,
         }
     )
+    clock = Clock()
     with _server() as socket, psycopg.connect(host=socket, user="bench", dbname="postgres") as connection:
         connection.execute(_TABLES)
         connection.commit()
-        consumer.subscribe(topics.split(","))
+        consumer.subscribe(topics.split(","), on_assign=clock.start)
         applied = 0
-        began: float | None = None
         while applied < int(expected):
             messages = consumer.consume(_BATCH, timeout=0.2)
             if not messages:
                 continue
-            if began is None:
-                began = time.perf_counter()
             _apply(connection, messages)
             consumer.commit(asynchronous=True)
             applied += len(messages)
-        assert began is not None
-        rate = applied / (time.perf_counter() - began)
+        rate = applied / clock.seconds()
         consumer.close()
         tell(result, rate, _stored(connection))
 
