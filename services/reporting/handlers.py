@@ -31,6 +31,7 @@ from services.reporting.shards import shards_of
 from shared.clock import random_id
 from shared.consumer import BatchConsumer, Received, comes_again
 from shared.crash_points import Point
+from shared.dead_letters import Refused
 from shared.envelope import Record
 from shared.events import Event, NetworkRegistered, PlatformRegistered, YouthEvent
 from shared.handling import NotYet
@@ -105,9 +106,7 @@ class FactsConsumer(BatchConsumer):
                     await self._write(batches)
                 except BaseException as error:
                     batches.error = error
-                    # What was gathered behind it comes again as well, so that no position passes what failed.
-                    self._gathering.taken, self._gathering.error = True, error
-                    self._gathering = Batches()
+                    self._let_come_again(error)
                     raise
         if batches.error is not None:
             raise batches.error
@@ -125,21 +124,30 @@ class FactsConsumer(BatchConsumer):
 
     def _gather(self, records: Sequence[Record]) -> Batches:
         """Add what the records say to the batches that are written next. BrokenStream when too little can be read."""
-        mine = self._read(records)
-        mine.readable = self._judge(records, mine.refused)
+        batches = self._gathering
+        try:
+            refused = self._read(records, batches)
+            batches.readable += self._judge(records, refused)
+        except BaseException as error:
+            self._let_come_again(error)
+            raise
         if monotonic() < self._careful_until:
-            mine.records = list(records)
-        self._gathering.add(mine)
-        return self._gathering
+            batches.records += records
+        return batches
 
-    def _read(self, records: Sequence[Record]) -> Batches:
-        """What the records say; most are read at once, the others in the general way."""
-        read = Batches(count=len(records))
-        left = self._reading.read(records, read.says)
-        if left:
-            good, read.refused = self._decode(left)
-            self._learn(good, read)
-        return read
+    def _let_come_again(self, error: BaseException) -> None:
+        """Whatever is gathered is not to be written: it comes again, so that no position passes what failed."""
+        self._gathering.taken, self._gathering.error = True, error
+        self._gathering = Batches()
+
+    def _read(self, records: Sequence[Record], into: Batches) -> Sequence[Refused]:
+        """Add what the records say; most are read at once, the others in the general way. Those that cannot be read."""
+        into.count += len(records)
+        left = self._reading.read(records, into.says)
+        good, refused = self._decode(left) if left else ([], [])
+        self._learn(good, into)
+        into.refused += refused
+        return refused
 
     def _learn(self, events: Sequence[Received[Event]], into: Batches) -> None:
         says = into.says
@@ -188,9 +196,10 @@ class FactsConsumer(BatchConsumer):
         for half in (records[:middle], records[middle:]):
             if not half:
                 continue
-            says = self._read(half)
+            batches = Batches()
+            self._read(half, batches)
             try:
-                await self._keep(says)
+                await self._keep(batches)
             except Exception as error:
                 if comes_again(error):
                     raise
@@ -199,7 +208,7 @@ class FactsConsumer(BatchConsumer):
                 else:
                     await self._write_apart(half)
             else:
-                self._tell(says)
+                self._tell(batches)
 
     def _tell(self, batches: Batches) -> None:
         for type_, count in batches.says.counts.items():
