@@ -13,6 +13,7 @@ from tests.bench.oracle import Wrong
 from tests.bench.projection import catch_up, rounds_in, verified_once
 
 _YOUTHS: Final = 25_000
+_HALF: Final = 12_500
 _FEW: Final = 4_000
 _FEWER: Final = 1_000
 _FEWEST: Final = 250
@@ -44,6 +45,7 @@ def peers(machine: Machine, budget: float) -> tuple[dict[str, float], dict[str, 
     share = max(0.1, min(1.0, budget / 100))
     many = load.put(machine, "peers", int(_YOUTHS * share))
     few = {
+        "quix": load.put(machine, "peers-half", int(_HALF * share)),
         "faust_batches": load.put(machine, "peers-few", int(_FEW * share)),
         "faust": load.put(machine, "peers-fewest", int(_FEWER * share)),
     }
