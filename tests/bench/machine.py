@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import harmonic_mean
 from typing import Any, Final
 
 import httpx
@@ -213,17 +214,16 @@ def peak_rss_mb(pid: int) -> float:
 def in_turn(
     one: Callable[[], float], other: Callable[[], float], rounds: int
 ) -> tuple[list[float], list[float], float]:
-    """The rates of one and of the other, and the median of what the one's are to the other's.
+    """The rates of one and of the other, and what the one's is to the other's by the time that both took in all.
 
-    Machines change their speed within a run. So they are measured right after one another, the one first and last, and
-    each rate of the other is held against the mean of the one's before and after it.
+    Machines change their speed within a run: they are measured right after one another, the one first and last. A mean
+    of rates, or of ratios, would say too much, as what is slow weighs little in it.
     """
-    ones, others, ratios = [one()], [], []
+    ones, others = [one()], []
     for _ in range(rounds):
         others.append(other())
         ones.append(one())
-        ratios.append((ones[-2] + ones[-1]) / 2 / others[-1])
-    return ones, others, median(ratios)
+    return ones, others, harmonic_mean(ones) / harmonic_mean(others)
 
 
 def median(values: Iterable[float]) -> float:

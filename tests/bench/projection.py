@@ -21,7 +21,7 @@ from tests.bench.oracle import Wrong
 
 _YOUTHS: Final = 25_000
 _ROUNDS: Final = 3
-_ROUNDS_OF_TWICE: Final = 5
+_ROUNDS_OF_TWICE: Final = 6
 _POLL_S: Final = 0.02
 
 
