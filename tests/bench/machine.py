@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import harmonic_mean
@@ -16,6 +17,7 @@ from typing import Any, Final
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from pymongo import MongoClient
 
 from deploy.local import Process, free_port
@@ -161,11 +163,11 @@ class Machine:
             admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka_bootstrap)
             await admin.start()
             try:
-                while time.monotonic() < until:
-                    (answer,) = await admin.describe_consumer_groups([group])
-                    _error, _group, state, *_rest = answer.groups[0]
-                    if state == "Stable":
-                        return
+                state = ""
+                while state != "Stable" and time.monotonic() < until:
+                    with suppress(GroupCoordinatorNotAvailableError):  # nobody has asked this broker for a group yet
+                        (answer,) = await admin.describe_consumer_groups([group])
+                        _error, _group, state, *_rest = answer.groups[0]
                     await asyncio.sleep(_POLL_S)
             finally:
                 await admin.close()
