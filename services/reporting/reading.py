@@ -246,7 +246,7 @@ class Reading:
                 names, values = zip(*record.headers)  # noqa: B905  pairs
                 if names != self._names:
                     self._learn(names)
-                at_type, at_time, at_version, at_content, at_id, at_source = self._layout  # type: ignore[misc]  # see below
+                at_type, at_time, at_version, at_content, at_id, at_source = self._layout  # type: ignore[misc]  # None raises
                 event_id = values[at_id]
                 if (
                     values[at_version] != _VERSION
