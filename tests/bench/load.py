@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tests.bench.environments import python_of
 from tests.bench.events import TOPICS, Truth
-from tests.bench.machine import Machine
+from tests.bench.machine import PARTITIONS, Machine
 
 Order = Literal["lives", "time"]
 
@@ -43,17 +43,18 @@ def put(
     processes: int = 1,
     linger_ms: int = 5,
     within_s: float = 60.0,
+    partitions: int = PARTITIONS,
 ) -> Load:
     """Make a world of this name, with the lives of so many youths on its log; or give the one that has them already.
 
     `processes` and `linger_ms` say how they are put there, which costs the broker more than any reader: by how many at
-    once, and how long each gathers records for a batch.
+    once, and how long each gathers records for a batch. `partitions` are those of each topic.
     """
-    kind = youths, order, long
+    kind = youths, order, long, partitions
     known: Load | None = machine.loads.get(kind)
     if known is not None:
         return known
-    world = machine.fresh(name)
+    world = machine.fresh(name, partitions)
     world.topics_ready()
     commands, truths, results = [], [], []
     for number in range(processes):

@@ -4,12 +4,13 @@ Each measurement has a world of its own: its services' databases and topics begi
 """
 
 import asyncio
+import os
 import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import harmonic_mean
 from typing import Any, Final
@@ -50,6 +51,11 @@ class Running:
         assert pid is not None, f"{self.process.name} does not run"
         return pid
 
+    def cpu_s(self) -> float:
+        """The processor time that it has used so far, its own and the kernel's for it: proc(5), utime and stime."""
+        times = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
     def peak_rss_mb(self) -> float:
         """The most memory that the process has held so far, in MB of 10^6 bytes."""
         return peak_rss_mb(self.pid)
@@ -67,16 +73,16 @@ class Machine:
     mongo_url: str
     directory: Path
     prefix: str = "bench"
+    partitions: int = PARTITIONS
+    """Of each topic of this world."""
     _running: list[Process] = field(default_factory=list)
     _topics: set[str] = field(default_factory=set)
     loads: dict[object, Any] = field(default_factory=dict)
     """What is on the log of all worlds; see `load.put`."""
 
-    def fresh(self, name: str) -> "Machine":
+    def fresh(self, name: str, partitions: int = PARTITIONS) -> "Machine":
         """The same servers, another world."""
-        return Machine(
-            self.kafka_bootstrap, self.mongo_url, self.directory, name, self._running, self._topics, self.loads
-        )
+        return replace(self, prefix=name, partitions=partitions)
 
     def start(self, service: str, **env: object) -> Running:
         """Start a service as a process of its own, and wait until it is ready. Its topics are made where missing.
@@ -131,7 +137,7 @@ class Machine:
         chosen = f"{self.prefix}." if prefix is None else prefix
         if chosen not in self._topics:
             settings = ServiceSettings(service="bench", port=1, kafka_bootstrap=self.kafka_bootstrap)
-            settings = settings.model_copy(update={"topic_prefix": chosen, "kafka_partitions": PARTITIONS})
+            settings = settings.model_copy(update={"topic_prefix": chosen, "kafka_partitions": self.partitions})
             asyncio.run(ensure_topics(settings, [settings.topic(topic) for topic in TOPICS]))
             self._topics.add(chosen)
 
@@ -147,7 +153,7 @@ class Machine:
             await consumer.start()
             try:
                 names = [f"{self.prefix}.{topic}" for topic in TOPICS]
-                partitions = [TopicPartition(name, number) for name in names for number in range(PARTITIONS)]
+                partitions = [TopicPartition(name, number) for name in names for number in range(self.partitions)]
                 consumer.assign(partitions)
                 await consumer.commit(dict.fromkeys(partitions, 0))
             finally:
@@ -194,6 +200,7 @@ class Machine:
             "FOQUALE_KAFKA_BOOTSTRAP": self.kafka_bootstrap,
             "FOQUALE_MONGO_PREFIX": f"{self.prefix}_",
             "FOQUALE_TOPIC_PREFIX": f"{self.prefix}.",
+            "FOQUALE_KAFKA_PARTITIONS": str(self.partitions),
             **given,
         }
 

@@ -85,15 +85,15 @@ def _queries(machine: Machine, running: Running, data: Load, seconds: float) -> 
     asked, empty = [], []
     for page in pages():  # as somebody has seen each of them before
         httpx.get(f"{running.url}{page}", timeout=30, trust_env=False).raise_for_status()
-    pages_asked = _read(machine, running.url, pages(), seconds)
+    pages_asked = read(machine, running.url, pages(), seconds)
     with _empty(machine) as url:
         for _ in range(_ROUNDS):
-            asked.append(_read(machine, running.url, paths(), seconds))
-            empty.append(_read(machine, url, ["/"], seconds))
-        asked_at_ease = _read(machine, running.url, paths(), seconds, **_AT_EASE)
-        empty_at_ease = _read(machine, url, ["/"], seconds, **_AT_EASE)
-        pages_at_ease = _read(machine, running.url, pages(), seconds, **_AT_EASE)
-        known = _read(machine, running.url, paths(), seconds, ETAGS="1")
+            asked.append(read(machine, running.url, paths(), seconds))
+            empty.append(read(machine, url, ["/"], seconds))
+        asked_at_ease = read(machine, running.url, paths(), seconds, **_AT_EASE)
+        empty_at_ease = read(machine, url, ["/"], seconds, **_AT_EASE)
+        pages_at_ease = read(machine, running.url, pages(), seconds, **_AT_EASE)
+        known = read(machine, running.url, paths(), seconds, ETAGS="1")
     if known["statuses"].get("304", 0) < 0.9 * sum(known["statuses"].values()):
         raise Wrong(f"readers who know the answer were not told so: {known['statuses']}")
     server = {
@@ -103,8 +103,8 @@ def _queries(machine: Machine, running: Running, data: Load, seconds: float) -> 
     rps = median(each["rps"] for each in asked)
     empty_rps = median(each["rps"] for each in empty)
     with _moving(data):
-        moving = _read(machine, running.url, paths(), seconds)
-        pages_moving = _read(machine, running.url, pages(), seconds)
+        moving = read(machine, running.url, paths(), seconds)
+        pages_moving = read(machine, running.url, pages(), seconds)
     return {
         "query_p50_ms": median(each["p50_ms"] for each in asked),
         "query_p99_ms": median(each["p99_ms"] for each in asked),
@@ -164,7 +164,8 @@ def pages() -> list[str]:
     ]
 
 
-def _read(machine: Machine, url: str, asked: list[str], seconds: float, **env: str) -> dict[str, Any]:
+def read(machine: Machine, url: str, asked: list[str], seconds: float, **env: str) -> dict[str, Any]:
+    """What fifty readers were answered who asked these, in turn, for so many seconds: `rps`, `p50_ms`, `p99_ms`."""
     host, _, port = url.removeprefix("http://").partition(":")
     arguments = ["-m", "tests.bench.readers", host, port, str(_READERS), str(seconds), json.dumps(asked)]
     result = machine.directory / "readers.json"
@@ -178,7 +179,7 @@ def _read(machine: Machine, url: str, asked: list[str], seconds: float, **env: s
 def _on_the_server(machine: Machine, running: Running, asked: list[str], seconds: float) -> float:
     """The 99th percentile of what the service itself says its answers take, ms, under readers who never rest."""
     before = _answers_within(running)
-    _read(machine, running.url, asked, seconds)
+    read(machine, running.url, asked, seconds)
     after = _answers_within(running)
     return quantile({most: count - before[most] for most, count in after.items()}, 0.99) * 1e3
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -55,11 +55,11 @@ def measure(machine: Machine, budget: float) -> dict[str, float]:
         ours, simple = machine.fresh(f"offers{each}"), machine.fresh(f"offerslocked{each}")
         running = ours.start("catalogue", seed="false")
         try:
-            grouped.append(_offers_per_s(ours, running.url, number))
+            grouped.append(offers_per_s(ours, running.url, number))
         finally:
             running.stop()
         with _locked(simple) as url:
-            locked.append(_offers_per_s(simple, url, number // 2))
+            locked.append(offers_per_s(simple, url, number // 2))
     return {
         "offers_per_s": median(grouped),
         "offers_locked_per_s": median(locked),
@@ -102,8 +102,10 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-def _offers_per_s(machine: Machine, url: str, number: int) -> float:
-    """Offers made per second where `number` are wanted by as many youths."""
+def offers_per_s(
+    machine: Machine, url: str, number: int, meanwhile: AbstractContextManager[None] | None = None
+) -> float:
+    """Offers made per second where `number` are wanted by as many youths; `meanwhile` is entered while they are."""
     chosen = random.Random(number)
     wishes = [_Wish(f"youth-{n}", chosen.randrange(_SOLUTIONS)) for n in range(number)]
     warm_up = [_Wish(f"early-{n}", _SOLUTIONS) for n in range(_WARM_UP)]
@@ -115,9 +117,10 @@ def _offers_per_s(machine: Machine, url: str, number: int) -> float:
     asyncio.run(_interview(machine, [wish.youth_id for wish in (*warm_up, *wishes)]))
     _until_heard(machine, _WARM_UP + number)
     assert asyncio.run(_ask(url, warm_up)) == {_MADE: _WARM_UP}
-    began = time.perf_counter()
-    answers = asyncio.run(_ask(url, wishes))
-    took = time.perf_counter() - began
+    with meanwhile or nullcontext():
+        began = time.perf_counter()
+        answers = asyncio.run(_ask(url, wishes))
+        took = time.perf_counter() - began
     made = sum(min(places[n], wanted[n]) for n in range(_SOLUTIONS))
     assert answers == {_MADE: made, _REFUSED: number - made}, f"{answers} instead of {made} offers of {number}"
     _verify_places(url, places, wanted | {_SOLUTIONS: _WARM_UP})

@@ -33,7 +33,7 @@ def caught_up(data: Load, within_s: float = 60.0, **settings: object) -> Iterato
     running = data.world.launch("reporting", **settings)
     try:
         rate = applied_all(data, running, within_s)
-        _wait_for_answers(running)
+        wait_for_answers(running)
         yield running, rate
     finally:
         running.stop()
@@ -76,20 +76,25 @@ def applied_all(data: Load, running: Running, within_s: float) -> float:
     """Wait until every record is applied; how many were a second. Raises Wrong when it takes too long."""
     until = time.monotonic() + within_s
     data.world.wait_until_dealt("reporting", until)
+    return data.records / until_applied(data, running, until)
+
+
+def until_applied(data: Load, running: Running, until: float) -> float:
+    """The seconds from now until every record is applied. Raises Wrong when they are not by `until` (monotonic)."""
     began = time.perf_counter()
     with MongoClient[dict[str, Any]](data.world.mongo_url) as client:
         positions = client[f"{data.world.prefix}_reporting"][FIRST.collection(POSITIONS)]
         while (applied := sum(row["next"] for row in positions.find({}, {"next": 1}))) < data.records:
             if time.monotonic() > until or not running.process.running:
                 raise Wrong(
-                    f"{applied} of {data.records} records were applied within {within_s:.0f} s. "
+                    f"{applied} of {data.records} records were applied within {time.perf_counter() - began:.0f} s. "
                     f"{running.process.log_tail()}"
                 )
             time.sleep(_POLL_S)
-    return data.records / (time.perf_counter() - began)
+    return time.perf_counter() - began
 
 
-def _wait_for_answers(running: Running) -> None:
+def wait_for_answers(running: Running) -> None:
     """Until the answers are as far as the log."""
     until = time.monotonic() + 30.0
     with httpx.Client(base_url=running.url, timeout=10.0, trust_env=False) as http:

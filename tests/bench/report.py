@@ -1,11 +1,8 @@
 """The names of what is measured, what each is to reach, and the table of both."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
-
-BEGIN: Final = "<!-- table: begin -->"
-END: Final = "<!-- table: end -->"
 
 
 class Goal(NamedTuple):
@@ -18,8 +15,8 @@ class Goal(NamedTuple):
     def target(self) -> str:
         """As it is printed."""
         if self.least is not None:
-            return f">= {_short(self.least)}"
-        return "" if self.most is None else f"<= {_short(self.most)}"
+            return f">= {short(self.least)}"
+        return "" if self.most is None else f"<= {short(self.most)}"
 
     def met(self, value: float) -> str:
         """yes, no, or nothing where there is no target."""
@@ -95,10 +92,15 @@ def table(values: Mapping[str, float], missing: Mapping[str, str]) -> str:
         goal = GOALS.get(name, Goal(""))
         if name in values:
             value = values[name]
-            rows.append((name, _short(value), goal.target(), goal.met(value), goal.what))
+            rows.append((name, short(value), goal.target(), goal.met(value), goal.what))
         elif name in missing or goal.target():
             why = " ".join(missing.get(name, "not measured in this run").split())[:120]
             rows.append((name, "not measured", goal.target(), "", f"{goal.what}: {why}"))
+    return as_markdown(rows)
+
+
+def as_markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as a table; the first has the columns' names."""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
@@ -107,16 +109,17 @@ def table(values: Mapping[str, float], missing: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def write_table(page: Path, text: str) -> None:
-    """Put the table between the page's two marks."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
+def write_table(page: Path, text: str, name: str = "table") -> None:
+    """Put the table between the page's two marks of this name."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, _, rest = page.read_text().partition(begin)
+    _, _, after = rest.partition(end)
     if not after:
-        raise ValueError(f"{page} has no place for the table ({BEGIN} ... {END})")
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+        raise ValueError(f"{page} has no place for the table ({begin} ... {end})")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Three figures, at least."""
     if abs(value) >= 100:
         return f"{value:,.0f}"

@@ -12,7 +12,7 @@ from services.reporting.app import FACTS
 from services.reporting.projection import contributions, join_all, leaf_of
 from shared.envelope import Record, from_record, to_headers
 from shared.events import EVENTS, YouthEvent
-from tests.bench import oracle, report
+from tests.bench import costs, oracle, report
 from tests.bench.events import TOPICS, Event, Lives
 from tests.bench.million import quantile
 from tests.support.oracle import Happened, indicators
@@ -109,12 +109,23 @@ def test_the_table_tells_what_is_met_what_is_missed_and_what_is_missing(tmp_path
     assert len({len(line) for line in told.splitlines()}) == 1
 
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    page.write_text("before\n<!-- table: begin -->\nold\n<!-- table: end -->\nafter\n")
     report.write_table(page, told)
-    assert page.read_text() == f"before\n{report.BEGIN}\n{told}\n{report.END}\nafter\n"
+    assert page.read_text() == f"before\n<!-- table: begin -->\n{told}\n<!-- table: end -->\nafter\n"
     page.write_text("no marks")
     with pytest.raises(ValueError, match="no place for the table"):
         report.write_table(page, told)
+
+
+def test_a_cost_is_that_of_all_its_rounds_and_stands_beside_the_first() -> None:
+    once = costs.mean([costs.Cost(6_000, 2.0, 0.06, 100.0), costs.Cost(6_000, 4.0, 0.12, 90.0)])
+    assert once == (6_000, 3.0, pytest.approx(0.09), 100.0)
+    told = costs.as_table("replicas", {1: once, 2: costs.Cost(9_000, 3.0, 0.09, 1_234.0)})
+    _, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in told.splitlines()]
+    assert rows == [
+        ["1", "6,000", "2,000", "1.00", "15.0", "100"],
+        ["2", "9,000", "3,000", "1.50", "10.0", "1,234"],
+    ]
 
 
 def test_a_quantile_of_buckets_lies_evenly_within_its_bucket() -> None:
