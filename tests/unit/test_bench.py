@@ -119,7 +119,7 @@ def test_the_table_tells_what_is_met_what_is_missed_and_what_is_missing(tmp_path
 
 def test_a_cost_is_that_of_all_its_rounds_and_stands_beside_the_first() -> None:
     once = costs.mean([costs.Cost(6_000, 2.0, 0.06, 100.0), costs.Cost(6_000, 4.0, 0.12, 90.0)])
-    assert once == (6_000, 3.0, pytest.approx(0.09), 100.0)
+    assert once == costs.Cost(6_000, 3.0, 0.09, 100.0)
     told = costs.as_table("replicas", {1: once, 2: costs.Cost(9_000, 3.0, 0.09, 1_234.0)})
     _, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in told.splitlines()]
     assert rows == [
