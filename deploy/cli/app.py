@@ -207,6 +207,25 @@ def republish(
 
 
 @app.command()
+def mend(
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Let go of what cannot be read, and of what is before it; publish it again.")
+    ] = False,
+) -> None:
+    """Read all of Kafka's log and tell what of it cannot be read, as where a disk has lost a bit.
+
+    Readers stand still before such records. With --apply their partition begins behind them, and the services that
+    wrote it publish their journals again: whoever has seen an event before knows it. Everything goes on meanwhile.
+    Kafka is where FOQUALE_KAFKA_BOOTSTRAP says. Exit code 0 when all can be read or was mended, 1 otherwise.
+
+    Examples: `foquale mend`, `foquale mend --apply`
+    """
+    from deploy.cli.mend import run
+
+    asyncio.run(run(addresses(), apply=apply))
+
+
+@app.command()
 def rebuild(
     *,
     origin: Annotated[

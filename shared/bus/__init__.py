@@ -7,7 +7,20 @@ each partition after the effects are durable.
 
 from shared.bus.bursts import OnBatch
 from shared.bus.connection import Bus, BusError, Outgoing
+from shared.bus.damage import Damage, Inspection, inspection
 from shared.bus.log import Log, LogReader
 from shared.bus.topics import ensure_topics, hash_of_key
 
-__all__ = ["Bus", "BusError", "Log", "LogReader", "OnBatch", "Outgoing", "ensure_topics", "hash_of_key"]
+__all__ = [
+    "Bus",
+    "BusError",
+    "Damage",
+    "Inspection",
+    "Log",
+    "LogReader",
+    "OnBatch",
+    "Outgoing",
+    "ensure_topics",
+    "hash_of_key",
+    "inspection",
+]

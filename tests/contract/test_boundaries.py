@@ -31,6 +31,7 @@ ONE_MODULE = {
         "shared/bus/bursts.py",
         "shared/bus/clients.py",
         "shared/bus/connection.py",
+        "shared/bus/damage.py",
         "shared/bus/in_step.py",
         "shared/bus/log.py",
         "shared/bus/places.py",
