@@ -1,15 +1,17 @@
 """One service's connection to the broker: its subscriptions, and its producer."""
 
 import asyncio
+import contextlib
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.errors import CorruptRecordException, IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
@@ -27,6 +29,9 @@ log = structlog.get_logger(__name__)
 
 BusError = KafkaError
 
+_NAMED: Final = re.compile(r"topic='([^']+)', partition=(\d+)")
+_ASIDE_S: Final = 10.0
+
 
 class _Consumer(InStepConsumer):
     """Joins its group once it has started: aiokafka's own waits for that, which a dead member can hold up a session.
@@ -37,6 +42,7 @@ class _Consumer(InStepConsumer):
     deal: int | None = None
 
     def subscribe(self, *, listener: Deals, **subscription: Any) -> None:
+        self._aside: dict[TopicPartition, float] = {}
         self._deals = listener
         self._join = partial(super().subscribe, listener=listener, **subscription)
 
@@ -45,17 +51,38 @@ class _Consumer(InStepConsumer):
         self._join()
 
     async def getmany(self, *partitions: TopicPartition, **how: Any) -> dict[TopicPartition, list[Raw]]:
-        deal, before = self._deals.held, places(self)
-        try:
-            found = await super().getmany(*partitions, **how)
-        except CorruptRecordException as error:
-            # A disk has lost a bit. What aiokafka had taken of other partitions in this call is gone with the error.
-            log.error("record_damaged", where=str(error))  # noqa: TRY400  the traceback tells no more
-            if self._deals.still(deal):
-                go_back(self, before)
-            raise
-        self.deal = self._deals.held
-        return found
+        self._take_up_again()
+        while True:
+            deal, before = self._deals.held, places(self)
+            try:
+                found = await super().getmany(*partitions, **how)
+            except CorruptRecordException as error:
+                # A disk has lost a bit. What aiokafka had taken of other partitions is gone with the error.
+                log.error("record_damaged", where=str(error))  # noqa: TRY400  the traceback tells no more
+                if self._deals.still(deal):
+                    go_back(self, before)
+                if not self._set_aside(error):
+                    raise
+            else:
+                self.deal = self._deals.held
+                return found
+
+    def _set_aside(self, error: CorruptRecordException) -> bool:
+        """Leave the damaged partition alone for a while, or it keeps all others from being read; False if unknown."""
+        named = _NAMED.search(str(error))  # aiokafka tells in words only
+        partition = TopicPartition(named[1], int(named[2])) if named else None
+        if partition not in self.assignment() - self.paused():
+            return False
+        self.pause(partition)
+        self._aside[partition] = time.monotonic() + _ASIDE_S
+        return True
+
+    def _take_up_again(self) -> None:
+        """Read on in partitions that were left alone: what was damaged may have been let go of."""
+        for partition in [each for each, until in self._aside.items() if until <= time.monotonic()]:
+            del self._aside[partition]
+            with contextlib.suppress(IllegalStateError):  # it went to another replica meanwhile
+                self.resume(partition)
 
 
 @dataclass(frozen=True, slots=True)
