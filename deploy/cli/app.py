@@ -209,13 +209,13 @@ def republish(
 @app.command()
 def mend(
     apply: Annotated[
-        bool, typer.Option("--apply", help="Let go of what cannot be read, and of what is before it; publish it again.")
+        bool, typer.Option("--apply", help="Publish it again, and let go of what cannot be read and is before it.")
     ] = False,
 ) -> None:
     """Read all of Kafka's log and tell what of it cannot be read, as where a disk has lost a bit.
 
-    Readers stand still before such records. With --apply their partition begins behind them, and the services that
-    wrote it publish their journals again: whoever has seen an event before knows it. Everything goes on meanwhile.
+    Readers stand still before such records. With --apply the services that wrote the partition publish their journals
+    again (whoever has seen an event before knows it), and then it begins behind them. Everything goes on meanwhile.
     Kafka is where FOQUALE_KAFKA_BOOTSTRAP says. Exit code 0 when all can be read or was mended, 1 otherwise.
 
     Examples: `foquale mend`, `foquale mend --apply`

@@ -7,9 +7,9 @@ import typer
 from rich.console import Console
 
 from deploy.addresses import PORTS, Addresses
-from deploy.cli.failures import Failure, sentence
+from deploy.cli.failures import Failure
 from deploy.cli.republish import republish
-from deploy.client import Client, ClientError
+from deploy.client import Client
 from shared.bus import BusError, Damage, Inspection, inspection
 from shared.events import TOPICS, SieiDropout
 from shared.settings import ServiceSettings
@@ -39,21 +39,21 @@ async def mend(settings: ServiceSettings, addresses: Addresses, *, apply: bool) 
         if not damages:
             typer.echo("every record of the log can be read")
             return
-        if not apply:
-            typer.echo("`foquale mend --apply` lets go of them, and of what is before them, and publishes it again")
-            raise typer.Exit(_FOUND)
         siei = settings.topic(SieiDropout.TOPIC)
-        lost = [await _lost(look, settings, each) for each in damages if each.topic == siei]
+        for each in damages:
+            if each.topic == siei:
+                typer.echo(await _lost(look, settings, each))
+        if not apply:
+            typer.echo("`foquale mend --apply` publishes it again, and lets go of them and of what is before them")
+            raise typer.Exit(_FOUND)
         writers = [service for service in PORTS if settings.topic(f"{service}.events") in {d.topic for d in damages}]
-        await look.let_go(damages)
-    for line in (*(f"{_where(each)}: begins with record {each.beyond} now" for each in damages), *lost):
-        typer.echo(line)
-    try:
+        # Only what lies behind the damage as well is let go: whatever ends this, the damage is found again.
         async with Client(addresses) as client:
             for line in await republish(client, writers, None, Console(stderr=True)):
                 typer.echo(line)
-    except ClientError as error:
-        raise Failure(f"{sentence(error)}\nThen go on with: foquale republish {' '.join(writers)}") from error
+        await look.let_go(damages)
+        for each in damages:
+            typer.echo(f"{_where(each)}: begins with record {each.beyond} now")
 
 
 async def _lost(look: Inspection, settings: ServiceSettings, damage: Damage) -> str:

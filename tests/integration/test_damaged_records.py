@@ -5,6 +5,7 @@ is damaged can be let go of.
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -27,14 +28,7 @@ BATCH = 20
 @pytest.mark.timeout(180)
 async def test_beside_a_damaged_partition_all_others_are_read_whole(tmp_path: Path) -> None:
     data, port = tmp_path / "kafka", free_port()
-    settings = ServiceSettings(
-        service="reader",
-        port=0,
-        kafka_bootstrap=f"127.0.0.1:{port}",
-        kafka_partitions=PARTITIONS,
-        kafka_session_ms=3_000,
-        batch_records=10 * RECORDS,  # so that one reading goes through all partitions
-    )
+    settings = settings_of(port, batch_records=10 * RECORDS)  # so that one reading goes through all partitions
     with ApacheKafka(data, port=port):
         await ensure_topics(settings, ["numbers"])
         await write(settings)
@@ -75,13 +69,7 @@ async def test_beside_a_damaged_partition_all_others_are_read_whole(tmp_path: Pa
 @pytest.mark.timeout(180)
 async def test_damage_is_found_to_the_record_and_once_it_is_let_go_readers_go_on_behind_it(tmp_path: Path) -> None:
     data, port = tmp_path / "kafka", free_port()
-    settings = ServiceSettings(
-        service="reader",
-        port=0,
-        kafka_bootstrap=f"127.0.0.1:{port}",
-        kafka_partitions=PARTITIONS,
-        kafka_session_ms=3_000,
-    )
+    settings = settings_of(port)
     with ApacheKafka(data, port=port):
         await ensure_topics(settings, ["numbers"])
         await write(settings)
@@ -122,6 +110,17 @@ async def test_damage_is_found_to_the_record_and_once_it_is_let_go_readers_go_on
             await bus.stop_consuming()
             await bus.stop()
     assert not seen[DAMAGED] & {*range(200, 320)}
+
+
+def settings_of(port: int, **more: Any) -> ServiceSettings:
+    return ServiceSettings(
+        service="reader",
+        port=0,
+        kafka_bootstrap=f"127.0.0.1:{port}",
+        kafka_partitions=PARTITIONS,
+        kafka_session_ms=3_000,
+        **more,
+    )
 
 
 async def write(settings: ServiceSettings, most: int = RECORDS) -> None:
